@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+# `make` alone prints what there is.
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|'
+
+install:	## install what is missing (as root; else prints the command)
+	@scripts/install
+
+tree: install	## base and series as git commits in build/linux, to edit
+	@scripts/tree
+
+export:		## write patches/, Documentation/ and tools/ from build/linux
+	@scripts/export
+
+build: tree	## configure and build the kernel and the kselftests
+	@scripts/build
+
+run: build	## boot it and compare the feature off and on: table and picture
+	@scripts/run
+
+check: tree	## what needs no boot: applies, exports unchanged, checkpatch, shellcheck
+	@scripts/check
+
+test:		## everything: check, build, boots with PTI off and on, kselftests
+	@scripts/test
+
+mutate: build	## break one thing at a time (NAME=... for one) and see a test fail
+	@scripts/mutate $(NAME)
+
+clean:		## remove build/ except the kernel tree
+	@scripts/clean
+
+distclean:	## remove build/ (work that was not exported stops it) and the cache
+	@scripts/clean --all
+
+.PHONY: help install tree export build run check test mutate clean distclean

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# From patches to commits and back, the same way for everybody who needs it.
+# Sourced after common.sh, never run.
+
+# The lab's own git commands must give the same bytes on every machine.
+lab_git()
+{
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null \
+	GIT_AUTHOR_NAME='nohz_tlb lab' GIT_AUTHOR_EMAIL=lab@nohz-tlb.invalid \
+	GIT_COMMITTER_NAME='nohz_tlb lab' GIT_COMMITTER_EMAIL=lab@nohz-tlb.invalid \
+	GIT_AUTHOR_DATE='2026-11-15T00:00:00Z' GIT_COMMITTER_DATE='2026-11-15T00:00:00Z' \
+		git -c core.hooksPath=/dev/null -c gc.auto=0 -c safe.directory='*' \
+		-c advice.detachedHead=false "$@"
+}
+
+# empty_clone REPO WORK COMMIT: a clone of no files whose index is COMMIT. Git
+# takes a file that a patch touches from the index, so this costs next to
+# nothing and disturbs no working tree. The attributes decide how diffs look.
+empty_clone()
+{
+	lab_git clone -q --shared --no-checkout --no-tags "$1" "$2"
+	lab_git -C "$2" update-ref --no-deref HEAD "$3"
+	lab_git -C "$2" read-tree HEAD
+	lab_git -C "$2" ls-files -z .gitattributes '*/.gitattributes' |
+		lab_git -C "$2" checkout-index -z --stdin
+}
+
+# What is wrong, in one sentence, from what git said about a patch.
+why_not()
+{
+	local files
+
+	files=$(sed -n 's/^error: \(.*\): \(patch does not apply\|does not exist in index\|already exists in index\)$/\1/p' \
+		<<<"$2" | sort -u | paste -sd' ')
+	printf '%s does not apply%s (%s)' "${1#"$top/"}" "${files:+ to $files}" \
+		"$(grep -m1 -E '^(error|fatal): ' <<<"$2" || tail -n 1 <<<"$2")"
+}
+
+# apply_series WORK PATCH...: commits the patches on top of WORK's HEAD.
+apply_series()
+{
+	local work=$1 patch err
+
+	shift
+	for patch; do
+		err=$(lab_git -C "$work" am -q --no-3way --keep-non-patch \
+			--committer-date-is-author-date "$patch" 2>&1) ||
+			die "$(why_not "$patch" "$err")"
+	done
+}
+
+# render_series REPO COMMIT OUT: writes OUT/patches, OUT/Documentation and
+# OUT/tools as they belong to the commits base..COMMIT.
+render_series()
+{
+	local repo=$1 commit=$2 out=$3 patch file
+
+	mkdir -p "$out/patches" "$out/Documentation" "$out/tools"
+	lab_git -C "$repo" format-patch -q --no-numbered --zero-commit \
+		--no-signature --subject-prefix=PATCH --abbrev=12 --no-base \
+		--no-cover-letter --no-renames --diff-algorithm=myers \
+		--no-attach --no-thread --no-notes \
+		-o "$out/patches" "base..$commit"
+	for patch in "$out"/patches/*.patch; do
+		[[ ! -e $patch ]] || basename "$patch"
+	done >"$out/patches/series"
+	lab_git -C "$repo" diff -z --name-only --no-renames --diff-filter=A \
+		base "$commit" -- Documentation tools |
+		while IFS= read -r -d '' file; do
+			mkdir -p "$out/$(dirname "$file")"
+			lab_git -C "$repo" show "$commit:$file" >"$out/$file"
+			[[ $(lab_git -C "$repo" ls-tree "$commit" -- "$file") != 100755* ]] ||
+				chmod +x "$out/$file"
+		done
+	# What is empty does not exist for git, so it must not exist here.
+	[[ -s $out/patches/series ]] || rm "$out/patches/series"
+	rmdir --ignore-fail-on-non-empty "$out/patches" "$out/Documentation" "$out/tools"
+}
+
+# same_series RENDERED PART...: what the checkout holds is what was rendered.
+same_series()
+{
+	local from=$1 part
+
+	shift
+	for part; do
+		[[ -e $top/$part || -e $from/$part ]] || continue
+		diff -rq -x cover-letter "$top/$part" "$from/$part" 2>&1 || return 1
+	done
+}
+
+hash_patches()
+{
+	local patch
+
+	for patch in "$top"/patches/*.patch; do
+		[[ ! -e $patch ]] || printf '%s %s\n' "${patch##*/}" "$(sha256sum <"$patch")"
+	done
+}
+
+# mark_synced TREE: its HEAD is what patches/ holds.
+mark_synced()
+{
+	lab_git -C "$1" update-ref refs/nohz_tlb/synced HEAD
+	hash_patches >"$1/.git/nohz_tlb_patches"
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The promise: a flush of vmalloc addresses does not interrupt an isolated CPU
+ * that runs user mode code, does interrupt one that is in the kernel, and an
+ * entry to the kernel does at most one flush, and only if one is pending.
+ */
+#include "nohz_tlb.h"
+
+#define NR_PURGES	100
+#define NR_FLUSHES	900
+#define NR_IMMEDIATE	100
+#define NR_HELD		10
+#define NR_ENTRIES	100
+/* Attempts, if a CPU was disturbed by something else than what is counted. */
+#define NR_TRIES	10
+
+FIXTURE(ipi_count) {
+	struct nohz_tlb lab;
+};
+
+FIXTURE_SETUP(ipi_count)
+{
+	nohz_tlb_setup(&self->lab);
+	if (self->lab.skip)
+		SKIP(return, "%s", self->lab.skip);
+	ASSERT_EQ(NULL, self->lab.failure) {
+		TH_LOG("%s", self->lab.failure);
+	}
+}
+
+FIXTURE_TEARDOWN(ipi_count)
+{
+	nohz_tlb_teardown(&self->lab);
+}
+
+static long stat_of(struct nohz_tlb *lab, int i, const char *column)
+{
+	return cpu_stat(lab->spinners[i].cpu, column);
+}
+
+/*
+ * One attempt of the test below. False if the callbacks that an isolated CPU got
+ * may be due to something else: the CPU was in the kernel for another reason at
+ * some time, or a purge had to be immediate because it met addresses of the
+ * module area, which the kernel gives back some time after it loaded a module.
+ */
+static bool count_deferred(struct __test_metadata *_metadata, struct nohz_tlb *lab,
+			   bool last)
+{
+	long before[MAX_SPINNERS], others[MAX_SPINNERS];
+	long deferred, purges, vmstat_before, sum = 0;
+	struct received received[MAX_SPINNERS];
+	bool disturbed = false;
+
+	ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
+	ASSERT_TRUE(spinners_quiet(lab));
+	for (int i = 0; i < lab->nr_spinners; i++)
+		before[i] = stat_of(lab, i, "deferred");
+	vmstat_before = vm_event("nr_tlb_deferred");
+	purges = read_number(MODULE_DIR "purge");
+
+	ASSERT_EQ(0, trace_start());
+	ASSERT_EQ(0, write_number(MODULE_DIR "purge", NR_PURGES));
+	ASSERT_EQ(0, write_number(MODULE_DIR "flush", NR_FLUSHES));
+	ASSERT_EQ(0, trace_count(lab, received));
+	purges = read_number(MODULE_DIR "purge") - purges;
+
+	for (int i = 0; i < lab->nr_spinners; i++) {
+		others[i] = received[i].others + received[i].interrupts;
+		if (received[i].flushes && (others[i] || received[i].immediate))
+			disturbed = true;
+	}
+	if (disturbed && !last)
+		return false;
+
+	EXPECT_GE(purges, NR_PURGES);
+	for (int i = 0; i < lab->nr_spinners; i++) {
+		deferred = stat_of(lab, i, "deferred") - before[i];
+		sum += deferred;
+		TH_LOG("cpu %d: %ld deferrable flushes with %ld purges, %ld deferred",
+		       lab->spinners[i].cpu, received[i].deferrable, purges, deferred);
+		TH_LOG("cpu %d: %ld callbacks (%ld immediate), %ld entries for other reasons",
+		       lab->spinners[i].cpu, received[i].flushes,
+		       received[i].immediate, others[i]);
+		EXPECT_GE(received[i].deferrable, NR_FLUSHES + NR_PURGES);
+		EXPECT_EQ(0, received[i].flushes);
+		EXPECT_EQ(received[i].deferrable, deferred);
+	}
+	/* Other CPUs count too where context tracking covers more than these. */
+	EXPECT_GE(vm_event("nr_tlb_deferred") - vmstat_before, sum);
+
+	return true;
+}
+
+TEST_F_TIMEOUT(ipi_count, deferred, TEST_TIMEOUT_S)
+{
+	for (int try = 1; try <= NR_TRIES; try++) {
+		if (count_deferred(_metadata, &self->lab, try == NR_TRIES))
+			break;
+		TH_LOG("attempt %d was disturbed, once more", try);
+	}
+}
+
+/*
+ * One attempt: flushes that must not be deferred send one callback each to every
+ * CPU. False if an immediate flush of somebody else may have come in between.
+ */
+static bool count_immediate(struct __test_metadata *_metadata, struct nohz_tlb *lab,
+			    const char *flush, bool last)
+{
+	struct received received[MAX_SPINNERS];
+	long before[MAX_SPINNERS];
+
+	for (int i = 0; i < lab->nr_spinners; i++)
+		before[i] = stat_of(lab, i, "deferred");
+
+	ASSERT_EQ(0, trace_start());
+	ASSERT_EQ(0, write_number(flush, NR_IMMEDIATE));
+	ASSERT_EQ(0, trace_count(lab, received));
+
+	for (int i = 0; i < lab->nr_spinners && !last; i++) {
+		if (received[i].flushes > NR_IMMEDIATE)
+			return false;
+	}
+
+	for (int i = 0; i < lab->nr_spinners; i++) {
+		TH_LOG("cpu %d: %d flushes, %ld callbacks", lab->spinners[i].cpu,
+		       NR_IMMEDIATE, received[i].flushes);
+		EXPECT_EQ(NR_IMMEDIATE, received[i].flushes);
+		EXPECT_EQ(before[i], stat_of(lab, i, "deferred"));
+	}
+
+	return true;
+}
+
+TEST_F_TIMEOUT(ipi_count, switched_off, TEST_TIMEOUT_S)
+{
+	ASSERT_EQ(0, write_text(SWITCH_FILE, "0"));
+	for (int try = 1; try <= NR_TRIES; try++) {
+		if (count_immediate(_metadata, &self->lab, MODULE_DIR "flush",
+				    try == NR_TRIES))
+			break;
+	}
+}
+
+TEST_F_TIMEOUT(ipi_count, outside_vmalloc, TEST_TIMEOUT_S)
+{
+	for (int try = 1; try <= NR_TRIES; try++) {
+		if (count_immediate(_metadata, &self->lab, MODULE_DIR "flush_outside",
+				    try == NR_TRIES))
+			break;
+	}
+}
+
+TEST_F_TIMEOUT(ipi_count, held_in_kernel, TEST_TIMEOUT_S)
+{
+	struct received received[MAX_SPINNERS];
+	long before;
+
+	before = stat_of(&self->lab, 0, "deferred");
+	ASSERT_EQ(0, trace_start());
+	ASSERT_EQ(0, spinner_hold(&self->lab.spinners[0]));
+	EXPECT_EQ(0, write_number(MODULE_DIR "flush", NR_HELD));
+	ASSERT_EQ(0, spinner_release(&self->lab.spinners[0]));
+	ASSERT_EQ(0, trace_count(&self->lab, received));
+
+	TH_LOG("cpu %d held in the kernel: %d flushes, %ld callbacks (%ld immediate)",
+	       self->lab.spinners[0].cpu, NR_HELD, received[0].flushes,
+	       received[0].immediate);
+	EXPECT_EQ(NR_HELD, received[0].flushes - received[0].immediate);
+	EXPECT_EQ(before, stat_of(&self->lab, 0, "deferred"));
+}
+
+/* A drain interrupts the CPUs that have a flush pending, and nobody else. */
+TEST_F_TIMEOUT(ipi_count, drain, TEST_TIMEOUT_S)
+{
+	struct received received[MAX_SPINNERS];
+	long before[MAX_SPINNERS], total;
+
+	total = vm_event("nr_tlb_deferred_drain");
+	for (int i = 0; i < self->lab.nr_spinners; i++)
+		before[i] = stat_of(&self->lab, i, "drained");
+
+	ASSERT_EQ(0, write_number(MODULE_DIR "flush", 10));
+	ASSERT_EQ(0, trace_start());
+	ASSERT_EQ(0, write_number(MODULE_DIR "drain_only", 1));
+	ASSERT_EQ(0, write_number(MODULE_DIR "drain_only", 1));
+	ASSERT_EQ(0, trace_count(&self->lab, received));
+
+	for (int i = 0; i < self->lab.nr_spinners; i++) {
+		TH_LOG("cpu %d: 2 drains, %ld callbacks", self->lab.spinners[i].cpu,
+		       received[i].drains);
+		EXPECT_EQ(1, received[i].drains);
+		EXPECT_EQ(before[i] + 1, stat_of(&self->lab, i, "drained"));
+	}
+	EXPECT_EQ(self->lab.nr_spinners, vm_event("nr_tlb_deferred_drain") - total);
+}
+
+TEST_F_TIMEOUT(ipi_count, one_flush_per_entry, TEST_TIMEOUT_S)
+{
+	struct spinner *spinner = &self->lab.spinners[0];
+	long before, flushed, total, deferred;
+	struct received received[MAX_SPINNERS];
+
+	/* Whatever each entry finds pending, it flushes once. */
+	total = vm_event("nr_tlb_deferred_flush");
+	before = stat_of(&self->lab, 0, "flushed");
+	ASSERT_EQ(0, trace_start());
+	for (int i = 0; i < NR_ENTRIES; i++) {
+		ASSERT_EQ(0, write_number(MODULE_DIR "flush", 10));
+		ASSERT_EQ(0, spinner_do(spinner, SPINNER_ENTER));
+	}
+	ASSERT_EQ(0, trace_count(&self->lab, received));
+	flushed = stat_of(&self->lab, 0, "flushed") - before;
+
+	TH_LOG("cpu %d: %d system calls, %ld entries, %ld flushes",
+	       spinner->cpu, NR_ENTRIES, received[0].entries, flushed);
+	EXPECT_GE(flushed, NR_ENTRIES);
+	EXPECT_LE(flushed, received[0].entries);
+	EXPECT_GE(vm_event("nr_tlb_deferred_flush") - total, flushed);
+
+	/* With nothing pending it does not flush. */
+	for (int try = 1; try <= NR_TRIES; try++) {
+		deferred = stat_of(&self->lab, 0, "deferred");
+		before = stat_of(&self->lab, 0, "flushed");
+		ASSERT_EQ(0, spinner_enter(spinner, NR_ENTRIES));
+		flushed = stat_of(&self->lab, 0, "flushed") - before;
+		deferred = stat_of(&self->lab, 0, "deferred") - deferred;
+		if (!deferred)
+			break;
+	}
+
+	TH_LOG("cpu %d: %d system calls with nothing pending, %ld flushes",
+	       spinner->cpu, NR_ENTRIES, flushed);
+	EXPECT_EQ(0, deferred);
+	EXPECT_EQ(0, flushed);
+}
+
+TEST_HARNESS_MAIN
