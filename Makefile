@@ -25,6 +25,9 @@ check: tree	## what needs no boot: applies, exports unchanged, checkpatch, shell
 test:		## everything: check, build, boots with PTI off and on, kselftests
 	@scripts/test
 
+instructions: build	## what the entry costs with nothing pending: objdump, base and series
+	@scripts/instructions
+
 mutate: build	## break one thing at a time (NAME=... for one) and see a test fail
 	@scripts/mutate $(NAME)
 
@@ -34,4 +37,4 @@ clean:		## remove build/ except the kernel tree
 distclean:	## remove build/ (work that was not exported stops it) and the cache
 	@scripts/clean --all
 
-.PHONY: help install tree export build run check test mutate clean distclean
+.PHONY: help install tree export build run check test instructions mutate clean distclean
