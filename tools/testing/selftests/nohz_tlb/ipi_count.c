@@ -223,7 +223,7 @@ TEST_F_TIMEOUT(ipi_count, one_flush_per_entry, TEST_TIMEOUT_S)
 	for (int try = 1; try <= NR_TRIES; try++) {
 		deferred = stat_of(&self->lab, 0, "deferred");
 		before = stat_of(&self->lab, 0, "flushed");
-		ASSERT_EQ(0, spinner_enter(spinner, NR_ENTRIES));
+		ASSERT_EQ(0, spinner_repeat(spinner, SPINNER_ENTER, NR_ENTRIES));
 		flushed = stat_of(&self->lab, 0, "flushed") - before;
 		deferred = stat_of(&self->lab, 0, "deferred") - deferred;
 		if (!deferred)

@@ -45,6 +45,7 @@ enum spinner_command {
 	SPINNER_ENTER,		/* enter the kernel and come back */
 	SPINNER_READ,		/* read through the window in the kernel */
 	SPINNER_HOLD,		/* the same, but stay until released */
+	SPINNER_PURGE,		/* free areas until they are purged */
 };
 
 /*
@@ -275,7 +276,8 @@ static inline bool cr3_writes_flush_kernel(void)
 	       (!cpu_has_flag(" pcid ") || !strcmp(name, "TCGTCGTCGTCG"));
 }
 
-static inline void spinner_run(struct spinner_page *page, int window, int hold)
+static inline void spinner_run(struct spinner_page *page, int window, int hold,
+			       int purge)
 {
 	uint32_t request, done = 0;
 	char text[24] = "";
@@ -296,6 +298,9 @@ static inline void spinner_run(struct spinner_page *page, int window, int hold)
 		case SPINNER_HOLD:
 			ret = pread(hold, text, sizeof(text) - 1, 0);
 			break;
+		case SPINNER_PURGE:
+			ret = pwrite(purge, "1", 1, 0);
+			break;
 		}
 		page->error = ret < 0 ? errno : 0;
 		page->value = strtoul(text, NULL, 10);
@@ -308,7 +313,7 @@ static inline void spinner_run(struct spinner_page *page, int window, int hold)
 static inline int spinner_start(struct spinner *spinner, int cpu)
 {
 	pid_t parent = getpid();
-	int window, hold;
+	int window, hold, purge;
 	cpu_set_t mask;
 
 	spinner->cpu = cpu;
@@ -325,11 +330,12 @@ static inline int spinner_start(struct spinner *spinner, int cpu)
 	CPU_SET(cpu, &mask);
 	window = open(MODULE_DIR "window", O_RDONLY);
 	hold = open(MODULE_DIR "hold", O_RDONLY);
+	purge = open(MODULE_DIR "purge", O_WRONLY);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent ||
-	    window < 0 || hold < 0 || mlockall(MCL_CURRENT) || run_on(&mask))
+	    window < 0 || hold < 0 || purge < 0 || mlockall(MCL_CURRENT) || run_on(&mask))
 		_exit(1);
 
-	spinner_run(spinner->page, window, hold);
+	spinner_run(spinner->page, window, hold, purge);
 	_exit(1);
 }
 
@@ -359,13 +365,14 @@ static inline int spinner_do(struct spinner *spinner, enum spinner_command comma
 	return spinner_wait(spinner);
 }
 
-/* Have the spinner enter the kernel @times times: 0, or -errno. */
-static inline int spinner_enter(struct spinner *spinner, int times)
+/* The same @times times. */
+static inline int spinner_repeat(struct spinner *spinner, enum spinner_command command,
+				 int times)
 {
 	int err = 0;
 
 	while (times-- && !err)
-		err = spinner_do(spinner, SPINNER_ENTER);
+		err = spinner_do(spinner, command);
 
 	return err;
 }
@@ -476,6 +483,7 @@ static inline int trace_setup(struct nohz_tlb *self)
 	    write_text(TRACE_DIR "buffer_size_kb", "2048") ||
 	    write_text(TRACE_DIR "events/csd/csd_queue_cpu/enable", "1") ||
 	    write_text(TRACE_DIR "events/tlb/nohz_tlb_defer/enable", "1") ||
+	    write_text(TRACE_DIR "events/vmalloc/purge_vmap_area_lazy/enable", "1") ||
 	    write_text(TRACE_DIR "events/irq_vectors/enable", "1"))
 		return -1;
 
@@ -498,6 +506,7 @@ struct received {
 	long others;		/* other callbacks */
 	long interrupts;	/* interrupts that bring no callbacks */
 	long entries;		/* entries to the kernel, whatever the reason */
+	long purges;		/* purges that this CPU made */
 	long deferrable;	/* deferrable flushes, the same for all CPUs */
 };
 
@@ -533,6 +542,8 @@ static inline void trace_count_line(const char *line, int cpu, struct received *
 		return;
 	if (strstr(line, "user_exit:"))
 		received->entries++;
+	else if (strstr(line, "purge_vmap_area_lazy:") && !strstr(line, "num_purged=0"))
+		received->purges++;
 	else if (strstr(line, "_entry: vector=") && !strstr(line, "call_function"))
 		received->interrupts++;
 }

@@ -19,6 +19,9 @@
  *                 outside of it.
  * purge           Writing N frees enough vmap areas for N purges past the lazy
  *                 threshold. Reads the number of purges since the module came.
+ * huge            Writing N allocates and frees an area of N pages that is mapped by
+ *                 large pages, and purges past the lazy threshold. Reads 1 if the
+ *                 last such area really was.
  * drain           Any number calls vm_unmap_aliases(), which purges and drains.
  * drain_only      Any number calls flush_tlb_kernel_drain().
  */
@@ -53,6 +56,8 @@ static atomic_t nr_purges = ATOMIC_INIT(0);
 
 static bool hold_active;
 static bool hold_released;
+
+static bool area_was_huge;
 
 static struct dentry *test_dir;
 
@@ -206,6 +211,28 @@ static int purge_set(u64 nr)
 	return err;
 }
 
+static int huge_get(u64 *val)
+{
+	*val = area_was_huge;
+	return 0;
+}
+
+static int huge_set(u64 nr)
+{
+	unsigned int level;
+	void *area;
+
+	area = vmalloc_huge_node(nr << PAGE_SHIFT, GFP_KERNEL, NUMA_NO_NODE);
+	if (!area)
+		return -ENOMEM;
+
+	lookup_address((unsigned long)area, &level);
+	area_was_huge = level > PG_LEVEL_4K;
+	vfree(area);
+
+	return purge_set(1);
+}
+
 static int drain_set(u64 val)
 {
 	vm_unmap_aliases();
@@ -233,6 +260,7 @@ static const struct test_file test_files[] = {
 	{ .name = "flush",		.set = flush_set },
 	{ .name = "flush_outside",	.set = flush_outside_set },
 	{ .name = "purge",		.get = purge_get, .set = purge_set },
+	{ .name = "huge",		.get = huge_get, .set = huge_set },
 	{ .name = "drain",		.set = drain_set },
 	{ .name = "drain_only",		.set = drain_only_set },
 };

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The promise: when vm_unmap_aliases() returns, no CPU holds a translation of an
+ * area that was freed before, also if the area was purged already with a flush
+ * that was left to the CPU.
+ */
+#include "nohz_tlb.h"
+
+/* Attempts, if the CPU entered the kernel for another reason in between. */
+#define NR_TRIES	10
+
+FIXTURE(alias) {
+	struct nohz_tlb lab;
+};
+
+FIXTURE_SETUP(alias)
+{
+	nohz_tlb_setup(&self->lab);
+	if (self->lab.skip)
+		SKIP(return, "%s", self->lab.skip);
+	ASSERT_EQ(NULL, self->lab.failure) {
+		TH_LOG("%s", self->lab.failure);
+	}
+}
+
+FIXTURE_TEARDOWN(alias)
+{
+	nohz_tlb_teardown(&self->lab);
+}
+
+TEST_F_TIMEOUT(alias, drained_with_nothing_to_purge, TEST_TIMEOUT_S)
+{
+	struct received received[MAX_SPINNERS];
+	long flushed[MAX_SPINNERS];
+	bool disturbed;
+
+	for (int try = 1; try <= NR_TRIES; try++) {
+		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
+		ASSERT_TRUE(spinners_quiet(&self->lab));
+
+		/* Nothing is left to purge after this, but a flush is pending. */
+		ASSERT_EQ(0, write_number(MODULE_DIR "flush", 1));
+		for (int i = 0; i < self->lab.nr_spinners; i++)
+			flushed[i] = cpu_stat(self->lab.spinners[i].cpu, "flushed");
+		ASSERT_EQ(0, trace_start());
+		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
+		ASSERT_EQ(0, trace_count(&self->lab, received));
+
+		disturbed = false;
+		for (int i = 0; i < self->lab.nr_spinners; i++) {
+			if (received[i].flushes || received[i].others ||
+			    received[i].interrupts)
+				disturbed = true;
+		}
+		if (!disturbed)
+			break;
+	}
+
+	for (int i = 0; i < self->lab.nr_spinners; i++) {
+		int cpu = self->lab.spinners[i].cpu;
+
+		TH_LOG("cpu %d: %ld drain callbacks, %ld flush callbacks", cpu,
+		       received[i].drains, received[i].flushes);
+		EXPECT_EQ(1, received[i].drains);
+		EXPECT_EQ(flushed[i] + 1, cpu_stat(cpu, "flushed"));
+	}
+}
+
+TEST_HARNESS_MAIN
