@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -34,6 +35,8 @@
 #define MODULE_DIR	DEBUGFS "nohz_tlb_test/"
 #define TRACEFS		"/sys/kernel/tracing/"
 #define TRACE_DIR	TRACEFS "instances/nohz_tlb_test/"
+
+#define X86_EFLAGS_TF	0x100
 
 #define MAX_SPINNERS	64
 #define DEADLINE_MS	20000
@@ -46,7 +49,26 @@ enum spinner_command {
 	SPINNER_READ,		/* read through the window in the kernel */
 	SPINNER_HOLD,		/* the same, but stay until released */
 	SPINNER_PURGE,		/* free areas until they are purged */
+	SPINNER_PAGE_FAULT,	/* touch a page that is not there */
+	SPINNER_UD,		/* raise an invalid opcode exception */
+	SPINNER_GP,		/* raise a general protection fault */
+	SPINNER_DE,		/* divide by zero */
+	SPINNER_BP,		/* hit a breakpoint instruction */
+	SPINNER_DB,		/* execute an instruction in single step */
 };
+
+/* Events at which a CPU reads the window, as in the test module. */
+enum test_event {
+	EVENT_NONE,
+	EVENT_PAGE_FAULT,
+	EVENT_SIGNAL,
+	EVENT_RESCHEDULE,
+	EVENT_CALL,
+	EVENT_TIMER,
+	EVENT_NMI,
+};
+
+#define EVENT_CPU_SHIFT	4
 
 /*
  * Shared between the test and a spinner, so that a spinner is told what to do,
@@ -276,12 +298,48 @@ static inline bool cr3_writes_flush_kernel(void)
 	       (!cpu_has_flag(" pcid ") || !strcmp(name, "TCGTCGTCGTCG"));
 }
 
+/* Go on behind the instruction that trapped: hlt has 1 byte, ud2 and div have 2. */
+static inline void spinner_trap(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	regs[REG_EFL] &= ~X86_EFLAGS_TF;
+	/* Breakpoint and single step are traps, which have passed it already. */
+	if (sig == SIGSEGV)
+		regs[REG_RIP] += 1;
+	else if (sig == SIGILL || sig == SIGFPE)
+		regs[REG_RIP] += 2;
+}
+
+static inline int spinner_catch_traps(void)
+{
+	static const int signals[] = { SIGILL, SIGSEGV, SIGFPE, SIGTRAP };
+	struct sigaction action = {
+		.sa_sigaction = spinner_trap,
+		.sa_flags = SA_SIGINFO,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		if (sigaction(signals[i], &action, NULL))
+			return -1;
+	}
+
+	return 0;
+}
+
 static inline void spinner_run(struct spinner_page *page, int window, int hold,
 			       int purge)
 {
+	long page_size = sysconf(_SC_PAGESIZE);
 	uint32_t request, done = 0;
 	char text[24] = "";
 	ssize_t ret = 0;
+	char *scratch;
+
+	scratch = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (scratch == MAP_FAILED)
+		return;
 
 	for (;;) {
 		do {
@@ -293,6 +351,8 @@ static inline void spinner_run(struct spinner_page *page, int window, int hold,
 			ret = syscall(SYS_getppid);
 			break;
 		case SPINNER_READ:
+			/* For a page fault, should one follow. */
+			madvise(scratch, page_size, MADV_DONTNEED);
 			ret = pread(window, text, sizeof(text) - 1, 0);
 			break;
 		case SPINNER_HOLD:
@@ -300,6 +360,25 @@ static inline void spinner_run(struct spinner_page *page, int window, int hold,
 			break;
 		case SPINNER_PURGE:
 			ret = pwrite(purge, "1", 1, 0);
+			break;
+		case SPINNER_PAGE_FAULT:
+			asm volatile("movb $1, (%0)" : : "r" (scratch) : "memory");
+			break;
+		case SPINNER_UD:
+			asm volatile("ud2");
+			break;
+		case SPINNER_GP:
+			asm volatile("hlt");
+			break;
+		case SPINNER_DE:
+			asm volatile("div %%ecx" : : "a" (1), "d" (0), "c" (0) : "cc");
+			break;
+		case SPINNER_BP:
+			asm volatile("int3");
+			break;
+		case SPINNER_DB:
+			asm volatile("pushfq; orq %0, (%%rsp); popfq; nop"
+				     : : "i" (X86_EFLAGS_TF) : "cc", "memory");
 			break;
 		}
 		page->error = ret < 0 ? errno : 0;
@@ -332,7 +411,8 @@ static inline int spinner_start(struct spinner *spinner, int cpu)
 	hold = open(MODULE_DIR "hold", O_RDONLY);
 	purge = open(MODULE_DIR "purge", O_WRONLY);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent ||
-	    window < 0 || hold < 0 || purge < 0 || mlockall(MCL_CURRENT) || run_on(&mask))
+	    window < 0 || hold < 0 || purge < 0 ||
+	    spinner_catch_traps() || mlockall(MCL_CURRENT) || run_on(&mask))
 		_exit(1);
 
 	spinner_run(spinner->page, window, hold, purge);

@@ -13,6 +13,7 @@
 #define NR_ROUNDS	1000
 #define NR_CONTROL	1000
 #define NR_HOLDS	20
+#define NR_ENTRY_ROUNDS	50
 
 FIXTURE(stale) {
 	struct nohz_tlb lab;
@@ -89,6 +90,134 @@ TEST_F_TIMEOUT(stale, held_in_kernel, TEST_TIMEOUT_S)
 
 	TH_LOG("cpu %d: %d rounds, %ld stale", spinner->cpu, NR_HOLDS, stale);
 	EXPECT_EQ(0, stale);
+}
+
+FIXTURE(stale_entry) {
+	struct nohz_tlb lab;
+};
+
+/* The spinner's part, or -1 if the module brings the event about. */
+FIXTURE_VARIANT(stale_entry)
+{
+	enum test_event event;
+	int command;
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, page_fault) {
+	.event = EVENT_PAGE_FAULT,
+	.command = SPINNER_PAGE_FAULT,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, invalid_opcode) {
+	.event = EVENT_SIGNAL,
+	.command = SPINNER_UD,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, general_protection) {
+	.event = EVENT_SIGNAL,
+	.command = SPINNER_GP,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, divide_error) {
+	.event = EVENT_SIGNAL,
+	.command = SPINNER_DE,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, breakpoint) {
+	.event = EVENT_SIGNAL,
+	.command = SPINNER_BP,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, single_step) {
+	.event = EVENT_SIGNAL,
+	.command = SPINNER_DB,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, reschedule_interrupt) {
+	.event = EVENT_RESCHEDULE,
+	.command = -1,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, call_interrupt) {
+	.event = EVENT_CALL,
+	.command = -1,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, timer_interrupt) {
+	.event = EVENT_TIMER,
+	.command = -1,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, nmi) {
+	.event = EVENT_NMI,
+	.command = -1,
+};
+
+FIXTURE_SETUP(stale_entry)
+{
+	nohz_tlb_setup(&self->lab);
+	if (self->lab.skip)
+		SKIP(return, "%s", self->lab.skip);
+	ASSERT_EQ(NULL, self->lab.failure) {
+		TH_LOG("%s", self->lab.failure);
+	}
+}
+
+FIXTURE_TEARDOWN(stale_entry)
+{
+	nohz_tlb_teardown(&self->lab);
+}
+
+/* Wait for what the CPU read at the event: -1 if the event does not come. */
+static long event_result(void)
+{
+	long deadline = now_ms() + DEADLINE_MS;
+	long value;
+
+	do {
+		value = read_number(MODULE_DIR "event");
+	} while (value < 0 && errno == EAGAIN && now_ms() < deadline);
+
+	return value;
+}
+
+/*
+ * The same through other entries. The CPU reads the window in the kernel before
+ * the entry under test returns: in a probe, an interrupt or an NMI handler.
+ */
+TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
+{
+	struct spinner *spinner = &self->lab.spinners[0];
+	long deferred, stale = 0, early = 0;
+
+	deferred = cpu_stat(spinner->cpu, "deferred");
+	for (int round = 0; round < NR_ENTRY_ROUNDS; round++) {
+		long next;
+		int err;
+
+		ASSERT_EQ(0, write_number(MODULE_DIR "event",
+					  spinner->cpu << EVENT_CPU_SHIFT | variant->event));
+		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
+		next = !spinner->page->value;
+		ASSERT_EQ(0, write_number(MODULE_DIR "window", next));
+		/* The timer runs already, and may have been faster. */
+		if (read_number(MODULE_DIR "event") >= 0) {
+			early++;
+			continue;
+		}
+		if (variant->command < 0)
+			err = write_number(MODULE_DIR "trigger", 1);
+		else
+			err = spinner_do(spinner, variant->command);
+		ASSERT_EQ(0, err);
+		stale += event_result() != next;
+	}
+	deferred = cpu_stat(spinner->cpu, "deferred") - deferred;
+
+	TH_LOG("cpu %d: %d rounds, %ld too early, %ld deferred, %ld stale", spinner->cpu,
+	       NR_ENTRY_ROUNDS, early, deferred, stale);
+	EXPECT_EQ(0, stale);
+	EXPECT_GE(deferred - early, NR_ENTRY_ROUNDS / 2);
 }
 
 /*

@@ -14,6 +14,13 @@
  *                 Gives the second number.
  * held            Reads 1 while a CPU is held.
  * release         Any number ends the hold.
+ * event           Writing CPU * 16 + E arms event E, see enum test_event in
+ *                 nohz_tlb.h: the CPU reads the window when the event happens to it
+ *                 next, in the kernel and before the entry that brought the event
+ *                 returns. Gives what it read, or -EAGAIN if that is yet to come.
+ *                 Interrupts and NMIs are sent by the write, or by trigger.
+ * trigger         Any number brings about the armed event, if it is an interrupt
+ *                 or an NMI.
  * flush           Writing N makes N deferrable flushes of the window.
  * flush_outside   The same for a range that starts in the vmalloc area and ends
  *                 outside of it.
@@ -28,30 +35,52 @@
 #include <linux/cleanup.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/jiffies.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/nmi.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
 
+#include <asm/apic.h>
 #include <asm/tlbflush.h>
 
 #define NR_WINDOW_PAGES		2
 #define PURGE_AREA_PAGES	512
 #define HOLD_TIMEOUT		(10 * HZ)
 #define PURGE_TIMEOUT		(10 * HZ)
+#define EVENT_CPU_SHIFT		4
+#define TIMER_DELAY		(50 * NSEC_PER_MSEC)
 
 static struct page *window_pages[NR_WINDOW_PAGES];
 static void *window;
 static pte_t *window_pte;
 static DEFINE_MUTEX(window_mutex);
 
-static struct tracepoint *purge_tracepoint;
+/* Numbers as in nohz_tlb.h. */
+enum test_event {
+	EVENT_NONE,
+	EVENT_PAGE_FAULT,
+	EVENT_SIGNAL,
+	EVENT_RESCHEDULE,
+	EVENT_CALL,
+	EVENT_TIMER,
+	EVENT_NMI,
+	NR_EVENTS
+};
+
+static enum test_event event_armed;
+static unsigned int event_cpu;
+static u64 event_value;
+static struct hrtimer event_timer;
+
 static atomic_t nr_purges = ATOMIC_INIT(0);
 
 static bool hold_active;
@@ -77,12 +106,11 @@ static int window_map(u64 nr, bool flush)
 
 	guard(mutex)(&window_mutex);
 
-	/* As a purge does: unmap, flush, and only then use the address again. */
+	/* In one step, so that a CPU may read the window at any time. */
 	prot = pte_pgprot(*window_pte);
-	set_pte(window_pte, __pte(0));
+	set_pte(window_pte, pfn_pte(page_to_pfn(window_pages[nr]), prot));
 	if (flush)
 		flush_tlb_kernel_range_deferrable(addr, addr + PAGE_SIZE);
-	set_pte(window_pte, pfn_pte(page_to_pfn(window_pages[nr]), prot));
 
 	return 0;
 }
@@ -128,6 +156,105 @@ static int held_get(u64 *val)
 static int release_set(u64 val)
 {
 	WRITE_ONCE(hold_released, true);
+	return 0;
+}
+
+/* The armed event has happened to this CPU, if it is the one. */
+static bool event_happened(enum test_event event)
+{
+	if (READ_ONCE(event_armed) != event || raw_smp_processor_id() != event_cpu)
+		return false;
+
+	WRITE_ONCE(event_value, READ_ONCE(*(u64 *)window));
+	/* Pairs with the acquire in event_get(): the value comes first. */
+	smp_store_release(&event_armed, EVENT_NONE);
+
+	return true;
+}
+
+static void page_fault_probe(void *data, unsigned long address, struct pt_regs *regs,
+			     unsigned long error_code)
+{
+	event_happened(EVENT_PAGE_FAULT);
+}
+
+static void signal_probe(void *data, int sig, struct kernel_siginfo *info,
+			 struct task_struct *task, int group, int result)
+{
+	event_happened(EVENT_SIGNAL);
+}
+
+static void reschedule_probe(void *data, int vector)
+{
+	event_happened(EVENT_RESCHEDULE);
+}
+
+static void event_call(void *info)
+{
+	event_happened(EVENT_CALL);
+}
+
+static enum hrtimer_restart event_timer_fn(struct hrtimer *timer)
+{
+	event_happened(EVENT_TIMER);
+	return HRTIMER_NORESTART;
+}
+
+static void event_timer_start(void *info)
+{
+	hrtimer_start(&event_timer, TIMER_DELAY, HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+static int event_nmi(unsigned int type, struct pt_regs *regs)
+{
+	return event_happened(EVENT_NMI) ? NMI_HANDLED : NMI_DONE;
+}
+
+static int event_set(u64 val)
+{
+	unsigned int cpu = val >> EVENT_CPU_SHIFT;
+	enum test_event event = val & (BIT(EVENT_CPU_SHIFT) - 1);
+
+	if (event == EVENT_NONE || event >= NR_EVENTS || cpu >= nr_cpu_ids ||
+	    !cpu_online(cpu))
+		return -EINVAL;
+
+	event_cpu = cpu;
+	/* Pairs with the control dependency in event_happened(). */
+	smp_store_release(&event_armed, event);
+
+	/* The timer has to be started on its CPU, so it is the first to enter. */
+	if (event == EVENT_TIMER)
+		return smp_call_function_single(cpu, event_timer_start, NULL, true);
+
+	return 0;
+}
+
+static int event_get(u64 *val)
+{
+	/* Pairs with the release in event_happened(). */
+	if (smp_load_acquire(&event_armed) != EVENT_NONE)
+		return -EAGAIN;
+
+	*val = READ_ONCE(event_value);
+	return 0;
+}
+
+static int trigger_set(u64 val)
+{
+	switch (READ_ONCE(event_armed)) {
+	case EVENT_RESCHEDULE:
+		arch_smp_send_reschedule(event_cpu);
+		break;
+	case EVENT_CALL:
+		return smp_call_function_single(event_cpu, event_call, NULL, true);
+	case EVENT_NMI:
+		__apic_send_IPI_mask(cpumask_of(event_cpu), NMI_VECTOR);
+		break;
+	default:
+		break;
+	}
+
 	return 0;
 }
 
@@ -257,6 +384,8 @@ static const struct test_file test_files[] = {
 	{ .name = "hold",		.get = hold_get },
 	{ .name = "held",		.get = held_get },
 	{ .name = "release",		.set = release_set },
+	{ .name = "event",		.get = event_get, .set = event_set },
+	{ .name = "trigger",		.set = trigger_set },
 	{ .name = "flush",		.set = flush_set },
 	{ .name = "flush_outside",	.set = flush_outside_set },
 	{ .name = "purge",		.get = purge_get, .set = purge_set },
@@ -308,10 +437,62 @@ static const struct file_operations test_fops = {
 	.llseek	= default_llseek,
 };
 
-static void find_purge_tracepoint(struct tracepoint *tp, void *data)
+struct test_probe {
+	const char *name;
+	void *probe;
+	struct tracepoint *tracepoint;
+	bool registered;
+};
+
+static struct test_probe test_probes[] = {
+	{ .name = "purge_vmap_area_lazy",	.probe = purge_probe },
+	{ .name = "page_fault_user",		.probe = page_fault_probe },
+	{ .name = "signal_generate",		.probe = signal_probe },
+	{ .name = "reschedule_entry",		.probe = reschedule_probe },
+};
+
+static void find_tracepoint(struct tracepoint *tp, void *data)
 {
-	if (!strcmp(tp->name, "purge_vmap_area_lazy"))
-		purge_tracepoint = tp;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(test_probes); i++) {
+		if (!strcmp(tp->name, test_probes[i].name))
+			test_probes[i].tracepoint = tp;
+	}
+}
+
+static void unregister_probes(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(test_probes); i++) {
+		if (test_probes[i].registered)
+			tracepoint_probe_unregister(test_probes[i].tracepoint,
+						    test_probes[i].probe, NULL);
+	}
+	tracepoint_synchronize_unregister();
+}
+
+static int register_probes(void)
+{
+	int err;
+	int i;
+
+	for_each_kernel_tracepoint(find_tracepoint, NULL);
+	for (i = 0; i < ARRAY_SIZE(test_probes); i++) {
+		if (!test_probes[i].tracepoint) {
+			pr_err("nohz_tlb_test: there is no tracepoint %s\n",
+			       test_probes[i].name);
+			return -EOPNOTSUPP;
+		}
+		err = tracepoint_probe_register(test_probes[i].tracepoint,
+						test_probes[i].probe, NULL);
+		if (err)
+			return err;
+		test_probes[i].registered = true;
+	}
+
+	return 0;
 }
 
 static void free_window(void)
@@ -351,17 +532,20 @@ static int __init nohz_tlb_test_init(void)
 	int err;
 	int i;
 
-	for_each_kernel_tracepoint(find_purge_tracepoint, NULL);
-	if (!purge_tracepoint)
-		return -ENOENT;
+	hrtimer_setup(&event_timer, event_timer_fn, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_PINNED_HARD);
 
 	err = alloc_window();
 	if (err)
 		goto err_window;
 
-	err = tracepoint_probe_register(purge_tracepoint, purge_probe, NULL);
+	err = register_probes();
 	if (err)
-		goto err_window;
+		goto err_probes;
+
+	err = register_nmi_handler(NMI_LOCAL, event_nmi, 0, "nohz_tlb_test");
+	if (err)
+		goto err_probes;
 
 	test_dir = debugfs_create_dir("nohz_tlb_test", NULL);
 	for (i = 0; i < ARRAY_SIZE(test_files); i++)
@@ -370,6 +554,8 @@ static int __init nohz_tlb_test_init(void)
 
 	return 0;
 
+err_probes:
+	unregister_probes();
 err_window:
 	free_window();
 	return err;
@@ -379,8 +565,9 @@ module_init(nohz_tlb_test_init);
 static void __exit nohz_tlb_test_exit(void)
 {
 	debugfs_remove(test_dir);
-	tracepoint_probe_unregister(purge_tracepoint, purge_probe, NULL);
-	tracepoint_synchronize_unregister();
+	unregister_nmi_handler(NMI_LOCAL, "nohz_tlb_test");
+	unregister_probes();
+	hrtimer_cancel(&event_timer);
 	/* Leave the original page behind the window, and no stale translation. */
 	window_map(0, true);
 	free_window();
