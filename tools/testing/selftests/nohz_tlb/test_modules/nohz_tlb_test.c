@@ -29,6 +29,9 @@
  * huge            Writing N allocates and frees an area of N pages that is mapped by
  *                 large pages, and purges past the lazy threshold. Reads 1 if the
  *                 last such area really was.
+ * percpu          Writing N allocates N pages of dynamic per-CPU memory and frees all
+ *                 of them but every 16th, so that chunks are reclaimed in part. The
+ *                 rest goes with the next write.
  * drain           Any number calls vm_unmap_aliases(), which purges and drains.
  * drain_only      Any number calls flush_tlb_kernel_drain().
  */
@@ -42,6 +45,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nmi.h>
+#include <linux/percpu.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -56,6 +60,8 @@
 #define PURGE_AREA_PAGES	512
 #define HOLD_TIMEOUT		(10 * HZ)
 #define PURGE_TIMEOUT		(10 * HZ)
+#define MAX_PERCPU_PAGES	1024
+#define PERCPU_KEEP		16
 #define EVENT_CPU_SHIFT		4
 #define TIMER_DELAY		(50 * NSEC_PER_MSEC)
 
@@ -87,6 +93,8 @@ static bool hold_active;
 static bool hold_released;
 
 static bool area_was_huge;
+
+static void __percpu *percpu_pages[MAX_PERCPU_PAGES];
 
 static struct dentry *test_dir;
 
@@ -360,6 +368,37 @@ static int huge_set(u64 nr)
 	return purge_set(1);
 }
 
+static void free_percpu_pages(int keep)
+{
+	int i;
+
+	for (i = 0; i < MAX_PERCPU_PAGES; i++) {
+		if (keep && i % keep == 0)
+			continue;
+		free_percpu(percpu_pages[i]);
+		percpu_pages[i] = NULL;
+	}
+}
+
+static int percpu_set(u64 nr)
+{
+	int err = 0;
+	u64 i;
+
+	if (nr > MAX_PERCPU_PAGES)
+		return -EINVAL;
+
+	free_percpu_pages(0);
+	for (i = 0; i < nr && !err; i++) {
+		percpu_pages[i] = __alloc_percpu(PAGE_SIZE, PAGE_SIZE);
+		if (!percpu_pages[i])
+			err = -ENOMEM;
+	}
+	free_percpu_pages(PERCPU_KEEP);
+
+	return err;
+}
+
 static int drain_set(u64 val)
 {
 	vm_unmap_aliases();
@@ -390,6 +429,7 @@ static const struct test_file test_files[] = {
 	{ .name = "flush_outside",	.set = flush_outside_set },
 	{ .name = "purge",		.get = purge_get, .set = purge_set },
 	{ .name = "huge",		.get = huge_get, .set = huge_set },
+	{ .name = "percpu",		.set = percpu_set },
 	{ .name = "drain",		.set = drain_set },
 	{ .name = "drain_only",		.set = drain_only_set },
 };
@@ -568,6 +608,7 @@ static void __exit nohz_tlb_test_exit(void)
 	unregister_nmi_handler(NMI_LOCAL, "nohz_tlb_test");
 	unregister_probes();
 	hrtimer_cancel(&event_timer);
+	free_percpu_pages(0);
 	/* Leave the original page behind the window, and no stale translation. */
 	window_map(0, true);
 	free_window();
