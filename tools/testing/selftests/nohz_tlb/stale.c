@@ -14,6 +14,11 @@
 #define NR_CONTROL	1000
 #define NR_HOLDS	20
 #define NR_ENTRY_ROUNDS	50
+/*
+ * The window moves after so many rounds. A TLB has room for few translations of
+ * addresses that collide, so at an unlucky one there is never a stale one.
+ */
+#define MOVE_ROUNDS	10
 
 FIXTURE(stale) {
 	struct nohz_tlb lab;
@@ -34,6 +39,11 @@ FIXTURE_TEARDOWN(stale)
 	nohz_tlb_teardown(&self->lab);
 }
 
+static int move_window(int round)
+{
+	return round % MOVE_ROUNDS ? 0 : write_number(MODULE_DIR "window_move", 1);
+}
+
 /* Play @rounds rounds and return how many of them read the old page. */
 static long count_stale(struct __test_metadata *_metadata, struct spinner *spinner,
 			const char *replace, int rounds)
@@ -43,6 +53,7 @@ static long count_stale(struct __test_metadata *_metadata, struct spinner *spinn
 	for (int round = 0; round < rounds; round++) {
 		unsigned long next;
 
+		ASSERT_EQ(0, move_window(round));
 		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
 		next = !spinner->page->value;
 		ASSERT_EQ(0, write_number(replace, next));
@@ -195,6 +206,7 @@ TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 		long next;
 		int err;
 
+		ASSERT_EQ(0, move_window(round));
 		ASSERT_EQ(0, write_number(MODULE_DIR "event",
 					  spinner->cpu << EVENT_CPU_SHIFT | variant->event));
 		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));

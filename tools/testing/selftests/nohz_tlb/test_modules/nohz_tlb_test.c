@@ -9,6 +9,8 @@
  *                 the number through the window. Writing the number of a page
  *                 puts that page behind the window, with a deferrable flush.
  * window_noflush  The same without any flush: what a lost flush looks like.
+ * window_move     Any number moves the window to another address, page 0 behind it.
+ *                 No CPU may be reading it.
  * hold            Reading it makes the CPU read the window, stay in the kernel
  *                 until somebody writes to release, and read the window again.
  *                 Gives the second number.
@@ -131,6 +133,31 @@ static int window_set(u64 nr)
 static int window_noflush_set(u64 nr)
 {
 	return window_map(nr, false);
+}
+
+static int window_open(void)
+{
+	unsigned int level;
+	void *area;
+
+	area = vmap(window_pages, 1, VM_MAP, PAGE_KERNEL);
+	if (!area)
+		return -ENOMEM;
+
+	/* The old one goes last, so that the new one lies elsewhere. */
+	if (window)
+		vunmap(window);
+	window = area;
+	window_pte = lookup_address((unsigned long)window, &level);
+
+	return window_pte && level == PG_LEVEL_4K ? 0 : -EINVAL;
+}
+
+static int window_move_set(u64 val)
+{
+	guard(mutex)(&window_mutex);
+
+	return window_open();
 }
 
 static int hold_get(u64 *val)
@@ -420,6 +447,7 @@ struct test_file {
 static const struct test_file test_files[] = {
 	{ .name = "window",		.get = window_get, .set = window_set },
 	{ .name = "window_noflush",	.set = window_noflush_set },
+	{ .name = "window_move",	.set = window_move_set },
 	{ .name = "hold",		.get = hold_get },
 	{ .name = "held",		.get = held_get },
 	{ .name = "release",		.set = release_set },
@@ -549,7 +577,6 @@ static void free_window(void)
 
 static int alloc_window(void)
 {
-	unsigned int level;
 	int i;
 
 	for (i = 0; i < NR_WINDOW_PAGES; i++) {
@@ -559,12 +586,7 @@ static int alloc_window(void)
 		*(u64 *)page_address(window_pages[i]) = i;
 	}
 
-	window = vmap(window_pages, 1, VM_MAP, PAGE_KERNEL);
-	if (!window)
-		return -ENOMEM;
-
-	window_pte = lookup_address((unsigned long)window, &level);
-	return window_pte && level == PG_LEVEL_4K ? 0 : -EINVAL;
+	return window_open();
 }
 
 static int __init nohz_tlb_test_init(void)
