@@ -197,7 +197,8 @@ static int release_set(u64 val)
 /* The armed event has happened to this CPU, if it is the one. */
 static bool event_happened(enum test_event event)
 {
-	if (READ_ONCE(event_armed) != event || raw_smp_processor_id() != event_cpu)
+	/* Pairs with the release in event_set(): event_cpu belongs to the event. */
+	if (smp_load_acquire(&event_armed) != event || raw_smp_processor_id() != event_cpu)
 		return false;
 
 	WRITE_ONCE(event_value, READ_ONCE(*(u64 *)window));
@@ -255,7 +256,7 @@ static int event_set(u64 val)
 		return -EINVAL;
 
 	event_cpu = cpu;
-	/* Pairs with the control dependency in event_happened(). */
+	/* Pairs with the acquire in event_happened(): event_cpu comes first. */
 	smp_store_release(&event_armed, event);
 
 	/* The timer has to be started on its CPU, so it is the first to enter. */
