@@ -66,4 +66,58 @@ TEST_F_TIMEOUT(alias, drained_with_nothing_to_purge, TEST_TIMEOUT_S)
 	}
 }
 
+/* A cache attribute must not change while a CPU holds an alias. */
+TEST_F_TIMEOUT(alias, drained_by_a_cache_attribute_change, TEST_TIMEOUT_S)
+{
+	struct received received[MAX_SPINNERS];
+
+	ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
+	for (int try = 1; try <= NR_TRIES; try++) {
+		ASSERT_EQ(0, write_number(MODULE_DIR "flush", 1));
+		ASSERT_EQ(0, trace_start());
+		ASSERT_EQ(0, write_number(MODULE_DIR "uncached", 1));
+		ASSERT_EQ(0, trace_count(&self->lab, received));
+		/* The purge of something else may have come first. */
+		if (received[0].drains)
+			break;
+	}
+
+	for (int i = 0; i < self->lab.nr_spinners; i++) {
+		TH_LOG("cpu %d: %ld drain callbacks", self->lab.spinners[i].cpu,
+		       received[i].drains);
+		EXPECT_GE(received[i].drains, 1);
+	}
+}
+
+TEST_F_TIMEOUT(alias, nobody_is_interrupted_for_nothing, TEST_TIMEOUT_S)
+{
+	struct received received[MAX_SPINNERS];
+	bool disturbed;
+
+	for (int try = 1; try <= NR_TRIES; try++) {
+		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
+		ASSERT_TRUE(spinners_quiet(&self->lab));
+		ASSERT_EQ(0, trace_start());
+		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
+		ASSERT_EQ(0, trace_count(&self->lab, received));
+
+		/* Something may have been freed in between. */
+		disturbed = false;
+		for (int i = 0; i < self->lab.nr_spinners; i++) {
+			if (received[i].flushes || received[i].others)
+				disturbed = true;
+		}
+		if (!disturbed)
+			break;
+	}
+
+	for (int i = 0; i < self->lab.nr_spinners; i++) {
+		TH_LOG("cpu %d: %ld drain callbacks, %ld flush callbacks",
+		       self->lab.spinners[i].cpu, received[i].drains,
+		       received[i].flushes);
+		EXPECT_EQ(0, received[i].drains);
+		EXPECT_EQ(0, received[i].flushes);
+	}
+}
+
 TEST_HARNESS_MAIN

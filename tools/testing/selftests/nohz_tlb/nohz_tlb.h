@@ -6,6 +6,7 @@
 #ifndef __SELFTESTS_NOHZ_TLB_H
 #define __SELFTESTS_NOHZ_TLB_H
 
+#include <asm/ldt.h>
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,7 +34,9 @@
 #define DEBUGFS		"/sys/kernel/debug/"
 #define SWITCH_FILE	DEBUGFS "x86/nohz_tlb"
 #define STATS_FILE	DEBUGFS "x86/nohz_tlb_stats"
-#define MODULE_DIR	DEBUGFS "nohz_tlb_test/"
+#define TEST_MODULE	"nohz_tlb_test"
+#define MODULE_DIR	DEBUGFS TEST_MODULE "/"
+#define DUMMY_MODULE	"nohz_tlb_dummy"
 #define TRACEFS		"/sys/kernel/tracing/"
 #define TRACE_DIR	TRACEFS "instances/nohz_tlb_test/"
 
@@ -42,7 +46,12 @@
 #define DEADLINE_MS	20000
 /* How long an isolated CPU must take no timer interrupt to count as quiet. */
 #define QUIET_MS	200
-#define TEST_TIMEOUT_S	120
+/* For the long forms, see rounds(). The short ones take seconds. */
+#define TEST_TIMEOUT_S	10800
+#define SMALL_STACK	65536
+#define NR_PAUSES	256
+#define STORM_PIECE	100000L
+#define STORM_SLOT_SHIFT	4
 
 enum spinner_command {
 	SPINNER_ENTER,		/* enter the kernel and come back */
@@ -55,6 +64,15 @@ enum spinner_command {
 	SPINNER_DE,		/* divide by zero */
 	SPINNER_BP,		/* hit a breakpoint instruction */
 	SPINNER_DB,		/* execute an instruction in single step */
+	SPINNER_WATCH,		/* set a hardware breakpoint */
+	SPINNER_HW_BREAKPOINT,	/* hit it */
+	SPINNER_READ_INT80,	/* as SPINNER_READ, by int $0x80 */
+	SPINNER_COMPAT,		/* a system call of a 32-bit program, by syscall */
+	SPINNER_SIGRETURN,	/* return from a signal that never came */
+	SPINNER_IRET_SS,	/* return to a stack segment that is not present */
+	SPINNER_IRET_CS,	/* return to a code segment that is not present */
+	SPINNER_STORM,		/* enter the kernel until asked for something else */
+	SPINNER_FOLLOW,		/* the same, but only when the module wants it */
 };
 
 /* Events at which a CPU reads the window, as in the test module. */
@@ -66,6 +84,8 @@ enum test_event {
 	EVENT_CALL,
 	EVENT_TIMER,
 	EVENT_NMI,
+	EVENT_BREAKPOINT,
+	EVENT_ENTRY,
 };
 
 #define EVENT_CPU_SHIFT	4
@@ -80,6 +100,9 @@ struct spinner_page {
 	uint32_t command;
 	int32_t error;
 	uint64_t value;
+	/* The module's struct nmi_word. */
+	uint32_t go;
+	uint32_t came;
 };
 
 struct spinner {
@@ -97,6 +120,14 @@ struct nohz_tlb {
 	const char *skip;
 	const char *failure;
 };
+
+/* How many rounds a test plays: more if the environment has NOHZ_TLB_LONG=1. */
+static inline long rounds(long brief, long extended)
+{
+	const char *value = getenv("NOHZ_TLB_LONG");
+
+	return value && !strcmp(value, "1") ? extended : brief;
+}
 
 static inline long now_ms(void)
 {
@@ -241,8 +272,8 @@ static inline long vm_event(const char *name)
 	return value;
 }
 
-/* Local timer interrupts that @cpu took since boot: -1 if that is unknown. */
-static inline long timer_interrupts(int cpu)
+/* What @row of /proc/interrupts, such as "LOC:", has for @cpu: -1 without it. */
+static inline long nr_interrupts(const char *row, int cpu)
 {
 	char line[4096];
 	long value = -1;
@@ -254,10 +285,10 @@ static inline long timer_interrupts(int cpu)
 		return -1;
 
 	while (fgets(line, sizeof(line), file)) {
-		cur = strstr(line, "LOC:");
+		cur = strstr(line, row);
 		if (!cur)
 			continue;
-		cur += strlen("LOC:");
+		cur += strlen(row);
 		for (int i = 0; i <= cpu; i++)
 			value = strtol(cur, &cur, 10);
 	}
@@ -298,26 +329,106 @@ static inline bool cr3_writes_flush_kernel(void)
 	       (!cpu_has_flag(" pcid ") || !strcmp(name, "TCGTCGTCGTCG"));
 }
 
+/* Entries of the spinner's LDT, neither of them present. */
+enum {
+	LDT_STACK,
+	LDT_CODE,
+};
+
+#define LDT_SELECTOR(entry)	((entry) << 3 | 7)
+/* The kernel's code segments for 64-bit and 32-bit user mode. */
+#define USER_CS			0x33ULL
+#define USER32_CS		0x23
+
+#define CSGSFS_CS_SHIFT		0
+#define CSGSFS_SS_SHIFT		48
+#define SELECTOR_MASK		0xffffULL
+
+/* What a spinner is made of. */
+struct spinner_self {
+	int window;
+	int hold;
+	int purge;
+	int check;
+	int breakpoint;
+	char *scratch;		/* a page that may be missing */
+	char *low;		/* a page with an address of 32 bits */
+	uint64_t watched;	/* where the hardware breakpoint is */
+	uint64_t segments;	/* where iret goes to, once it can */
+	/* What the next breakpoint instruction wants done to them. */
+	int bad_selector;
+	int bad_shift;
+	/* Where a task that is in 32-bit code has come from, or 0. */
+	uint64_t compat_ip;
+	uint64_t compat_sp;
+	int compat_error;
+};
+
+static struct spinner_self spinner_self;
+
+/* Have the return from this signal fault at iret. */
+static inline void spinner_break_segments(greg_t *regs)
+{
+	uint64_t segments = regs[REG_CSGSFS];
+
+	spinner_self.segments = segments;
+	segments &= ~(SELECTOR_MASK << spinner_self.bad_shift);
+	segments |= (uint64_t)spinner_self.bad_selector << spinner_self.bad_shift;
+	regs[REG_CSGSFS] = segments;
+	spinner_self.bad_selector = 0;
+}
+
+/* Leave 32-bit code: SIGILL means that this CPU has no such system calls there. */
+static inline void spinner_leave_compat(int sig, greg_t *regs)
+{
+	uint64_t segments = regs[REG_CSGSFS];
+
+	spinner_self.compat_error = sig == SIGILL ? EOPNOTSUPP : 0;
+	segments &= ~(SELECTOR_MASK << CSGSFS_CS_SHIFT);
+	regs[REG_CSGSFS] = segments | USER_CS << CSGSFS_CS_SHIFT;
+	regs[REG_RIP] = spinner_self.compat_ip;
+	regs[REG_RSP] = spinner_self.compat_sp;
+	spinner_self.compat_ip = 0;
+}
+
 /* Go on behind the instruction that trapped: hlt has 1 byte, ud2 and div have 2. */
 static inline void spinner_trap(int sig, siginfo_t *info, void *context)
 {
 	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	static const uint8_t hlt = 0xf4;
+
+	if (spinner_self.compat_ip) {
+		spinner_leave_compat(sig, regs);
+		return;
+	}
 
 	regs[REG_EFL] &= ~X86_EFLAGS_TF;
 	/* Breakpoint and single step are traps, which have passed it already. */
-	if (sig == SIGSEGV)
-		regs[REG_RIP] += 1;
-	else if (sig == SIGILL || sig == SIGFPE)
+	if (sig == SIGTRAP && spinner_self.bad_selector) {
+		spinner_break_segments(regs);
+	} else if (spinner_self.segments) {
+		regs[REG_CSGSFS] = spinner_self.segments;
+		spinner_self.segments = 0;
+	} else if (sig == SIGILL || sig == SIGFPE) {
 		regs[REG_RIP] += 2;
+	} else if (sig == SIGSEGV && *(uint8_t *)regs[REG_RIP] == hlt) {
+		regs[REG_RIP] += 1;
+	}
 }
 
+/* On a stack of their own, because the task may have no usable one. */
 static inline int spinner_catch_traps(void)
 {
-	static const int signals[] = { SIGILL, SIGSEGV, SIGFPE, SIGTRAP };
+	static const int signals[] = { SIGILL, SIGSEGV, SIGFPE, SIGTRAP, SIGBUS };
 	struct sigaction action = {
 		.sa_sigaction = spinner_trap,
-		.sa_flags = SA_SIGINFO,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
+	stack_t stack = { .ss_size = SMALL_STACK };
+
+	stack.ss_sp = malloc(SMALL_STACK);
+	if (!stack.ss_sp || sigaltstack(&stack, NULL))
+		return -1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		if (sigaction(signals[i], &action, NULL))
@@ -327,60 +438,248 @@ static inline int spinner_catch_traps(void)
 	return 0;
 }
 
-static inline void spinner_run(struct spinner_page *page, int window, int hold,
-			       int purge)
+static inline bool has_ldt(void)
+{
+	struct user_desc none = { };
+
+	/* Reading an LDT that has never been written gives nothing, and no error. */
+	return syscall(SYS_modify_ldt, 0, &none, sizeof(none)) >= 0;
+}
+
+/* Kernels without modify_ldt() have no such iret either. */
+static inline void spinner_set_ldt(void)
+{
+	struct user_desc stack = {
+		.entry_number = LDT_STACK,
+		.limit = UINT16_MAX,
+		.seg_32bit = 1,
+		.contents = MODIFY_LDT_CONTENTS_DATA,
+		.seg_not_present = 1,
+	};
+	struct user_desc code = {
+		.entry_number = LDT_CODE,
+		.limit = UINT16_MAX,
+		.seg_32bit = 1,
+		.contents = MODIFY_LDT_CONTENTS_CODE,
+		.seg_not_present = 1,
+	};
+
+	syscall(SYS_modify_ldt, 1, &stack, sizeof(stack));
+	syscall(SYS_modify_ldt, 1, &code, sizeof(code));
+}
+
+static inline int spinner_prepare(void)
 {
 	long page_size = sysconf(_SC_PAGESIZE);
-	uint32_t request, done = 0;
-	char text[24] = "";
-	ssize_t ret = 0;
-	char *scratch;
+	struct spinner_self *self = &spinner_self;
 
-	scratch = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (scratch == MAP_FAILED)
-		return;
+	self->window = open(MODULE_DIR "window", O_RDONLY);
+	self->hold = open(MODULE_DIR "hold", O_RDONLY);
+	self->purge = open(MODULE_DIR "purge", O_WRONLY);
+	self->check = open(MODULE_DIR "check", O_RDONLY);
+	self->breakpoint = open(MODULE_DIR "breakpoint", O_WRONLY);
+	if (self->window < 0 || self->hold < 0 || self->purge < 0 || self->check < 0 ||
+	    self->breakpoint < 0)
+		return -1;
+
+	spinner_set_ldt();
+	self->low = mmap(NULL, page_size, PROT_READ | PROT_WRITE | PROT_EXEC,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	if (self->low == MAP_FAILED || spinner_catch_traps() || mlockall(MCL_CURRENT))
+		return -1;
+
+	/* Not locked, so that it can be taken away. */
+	self->scratch = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return self->scratch == MAP_FAILED ? -1 : 0;
+}
+
+/* pread() of the window by the system call table of 32-bit programs. */
+static inline long spinner_read_int80(void)
+{
+	static const long ia32_pread64 = 180;
+	long ret = ia32_pread64;
+
+	asm volatile("int $0x80"
+		     : "+a" (ret)
+		     : "b" ((long)spinner_self.window), "c" (spinner_self.low),
+		       "d" (sizeof(long)), "S" (0L), "D" (0L)
+		     : "r8", "r9", "r10", "r11", "cc", "memory");
+
+	/* The upper half is not the return value's. */
+	ret = (int)ret;
+	if (ret < 0) {
+		errno = -ret;
+		return -1;
+	}
+
+	return ret;
+}
+
+/*
+ * The kernel returns to the vDSO of 32-bit programs, which this one does not have,
+ * so a signal follows and leads back. The system call itself may well fail.
+ */
+static inline long spinner_compat(void)
+{
+	struct spinner_self *self = &spinner_self;
+	static const uint8_t syscall_insn[] = { 0x0f, 0x05 };
+	struct {
+		uint32_t offset;
+		uint16_t selector;
+	} target = { (uintptr_t)self->low, USER32_CS };
+
+	memcpy(self->low, syscall_insn, sizeof(syscall_insn));
+	asm volatile("leaq -128(%%rsp), %%rsp\n\t"
+		     "pushq %%rbp\n\t"
+		     "movq %%rsp, %[sp]\n\t"
+		     "leaq 1f(%%rip), %%rcx\n\t"
+		     "movq %%rcx, %[ip]\n\t"
+		     "ljmp *(%[target])\n\t"
+		     "1: popq %%rbp\n\t"
+		     "leaq 128(%%rsp), %%rsp"
+		     : [sp] "=m" (self->compat_sp), [ip] "=m" (self->compat_ip)
+		     : [target] "d" (&target), "a" (0)
+		     : "rbx", "rcx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+		       "r14", "r15", "cc", "memory");
+
+	errno = self->compat_error;
+	return errno ? -1 : 0;
+}
+
+/* Without a stack the frame cannot be read, and the signal for that follows. */
+static inline void spinner_sigreturn(void)
+{
+	asm volatile("movq %%rsp, %%rbx\n\t"
+		     "xorl %%esp, %%esp\n\t"
+		     "syscall\n\t"
+		     "movq %%rbx, %%rsp"
+		     : : "a" (SYS_rt_sigreturn) : "rbx", "rcx", "r11", "cc", "memory");
+}
+
+static inline void spinner_iret(int entry, int shift)
+{
+	spinner_self.bad_selector = LDT_SELECTOR(entry);
+	spinner_self.bad_shift = shift;
+	asm volatile("int3" : : : "memory");
+}
+
+/* Enter the kernel again and again, after a pause that varies. */
+static inline long spinner_storm(struct spinner_page *page, uint32_t request)
+{
+	unsigned int turn;
+	char text[24];
+
+	for (turn = 1; __atomic_load_n(&page->request, __ATOMIC_ACQUIRE) == request; turn++) {
+		for (unsigned int pause = turn % NR_PAUSES; pause; pause--)
+			asm volatile("" : : : "memory");
+		if (turn % 4)
+			syscall(SYS_getppid);
+		else if (pread(spinner_self.check, text, sizeof(text), 0) < 0)
+			return -1;
+	}
+
+	return turn;
+}
+
+/* Enter the kernel whenever the module says so, see its file nmi_word. */
+static inline long spinner_follow(struct spinner_page *page, uint32_t request)
+{
+	uint32_t go;
+
+	do {
+		go = __atomic_load_n(&page->go, __ATOMIC_ACQUIRE);
+		if (go == page->came)
+			continue;
+		syscall(SYS_getppid);
+		__atomic_store_n(&page->came, go, __ATOMIC_RELEASE);
+	} while (__atomic_load_n(&page->request, __ATOMIC_ACQUIRE) == request);
+
+	return 0;
+}
+
+/* Do what is asked for: negative with errno set if that fails. */
+static inline long spinner_obey(struct spinner_page *page, uint32_t request, char *text,
+				size_t size)
+{
+	struct spinner_self *self = &spinner_self;
+	long ret = 0;
+
+	switch (page->command) {
+	case SPINNER_ENTER:
+		return syscall(SYS_getppid);
+	case SPINNER_READ:
+		/* For a page fault, should one follow. */
+		madvise(self->scratch, sysconf(_SC_PAGESIZE), MADV_DONTNEED);
+		return pread(self->window, text, size, 0);
+	case SPINNER_HOLD:
+		return pread(self->hold, text, size, 0);
+	case SPINNER_PURGE:
+		return pwrite(self->purge, "1", 1, 0);
+	case SPINNER_PAGE_FAULT:
+		asm volatile("movb $1, (%0)" : : "r" (self->scratch) : "memory");
+		break;
+	case SPINNER_UD:
+		asm volatile("ud2");
+		break;
+	case SPINNER_GP:
+		asm volatile("hlt");
+		break;
+	case SPINNER_DE:
+		asm volatile("div %%ecx" : : "a" (1), "d" (0), "c" (0) : "cc");
+		break;
+	case SPINNER_BP:
+		asm volatile("int3");
+		break;
+	case SPINNER_DB:
+		asm volatile("pushfq; orq %0, (%%rsp); popfq; nop"
+			     : : "i" (X86_EFLAGS_TF) : "cc", "memory");
+		break;
+	case SPINNER_WATCH:
+		snprintf(text, size, "%lu", (unsigned long)&self->watched);
+		return pwrite(self->breakpoint, text, strlen(text), 0);
+	case SPINNER_HW_BREAKPOINT:
+		__atomic_store_n(&self->watched, request, __ATOMIC_RELAXED);
+		break;
+	case SPINNER_READ_INT80:
+		ret = spinner_read_int80();
+		if (ret > 0)
+			memcpy(text, self->low, ret);
+		break;
+	case SPINNER_COMPAT:
+		return spinner_compat();
+	case SPINNER_SIGRETURN:
+		spinner_sigreturn();
+		break;
+	case SPINNER_IRET_SS:
+		spinner_iret(LDT_STACK, CSGSFS_SS_SHIFT);
+		break;
+	case SPINNER_IRET_CS:
+		spinner_iret(LDT_CODE, CSGSFS_CS_SHIFT);
+		break;
+	case SPINNER_STORM:
+		return spinner_storm(page, request);
+	case SPINNER_FOLLOW:
+		return spinner_follow(page, request);
+	}
+
+	return ret;
+}
+
+static inline void spinner_run(struct spinner_page *page)
+{
+	uint32_t request, done = 0;
+	char text[24];
+	long ret;
 
 	for (;;) {
 		do {
 			request = __atomic_load_n(&page->request, __ATOMIC_ACQUIRE);
 		} while (request == done);
 
-		switch (page->command) {
-		case SPINNER_ENTER:
-			ret = syscall(SYS_getppid);
-			break;
-		case SPINNER_READ:
-			/* For a page fault, should one follow. */
-			madvise(scratch, page_size, MADV_DONTNEED);
-			ret = pread(window, text, sizeof(text) - 1, 0);
-			break;
-		case SPINNER_HOLD:
-			ret = pread(hold, text, sizeof(text) - 1, 0);
-			break;
-		case SPINNER_PURGE:
-			ret = pwrite(purge, "1", 1, 0);
-			break;
-		case SPINNER_PAGE_FAULT:
-			asm volatile("movb $1, (%0)" : : "r" (scratch) : "memory");
-			break;
-		case SPINNER_UD:
-			asm volatile("ud2");
-			break;
-		case SPINNER_GP:
-			asm volatile("hlt");
-			break;
-		case SPINNER_DE:
-			asm volatile("div %%ecx" : : "a" (1), "d" (0), "c" (0) : "cc");
-			break;
-		case SPINNER_BP:
-			asm volatile("int3");
-			break;
-		case SPINNER_DB:
-			asm volatile("pushfq; orq %0, (%%rsp); popfq; nop"
-				     : : "i" (X86_EFLAGS_TF) : "cc", "memory");
-			break;
-		}
+		memset(text, 0, sizeof(text));
+		ret = spinner_obey(page, request, text, sizeof(text) - 1);
 		page->error = ret < 0 ? errno : 0;
 		page->value = strtoul(text, NULL, 10);
 
@@ -392,7 +691,6 @@ static inline void spinner_run(struct spinner_page *page, int window, int hold,
 static inline int spinner_start(struct spinner *spinner, int cpu)
 {
 	pid_t parent = getpid();
-	int window, hold, purge;
 	cpu_set_t mask;
 
 	spinner->cpu = cpu;
@@ -407,15 +705,11 @@ static inline int spinner_start(struct spinner *spinner, int cpu)
 
 	CPU_ZERO(&mask);
 	CPU_SET(cpu, &mask);
-	window = open(MODULE_DIR "window", O_RDONLY);
-	hold = open(MODULE_DIR "hold", O_RDONLY);
-	purge = open(MODULE_DIR "purge", O_WRONLY);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent ||
-	    window < 0 || hold < 0 || purge < 0 ||
-	    spinner_catch_traps() || mlockall(MCL_CURRENT) || run_on(&mask))
+	    spinner_prepare() || run_on(&mask))
 		_exit(1);
 
-	spinner_run(spinner->page, window, hold, purge);
+	spinner_run(spinner->page);
 	_exit(1);
 }
 
@@ -489,10 +783,10 @@ static inline bool spinners_quiet(struct nohz_tlb *self)
 		before = 0;
 		after = 0;
 		for (int i = 0; i < self->nr_spinners; i++)
-			before += timer_interrupts(self->spinners[i].cpu);
+			before += nr_interrupts("LOC:", self->spinners[i].cpu);
 		sleep_ms(QUIET_MS);
 		for (int i = 0; i < self->nr_spinners; i++)
-			after += timer_interrupts(self->spinners[i].cpu);
+			after += nr_interrupts("LOC:", self->spinners[i].cpu);
 		if (before == after)
 			return true;
 	} while (now_ms() < deadline);
@@ -517,35 +811,55 @@ static inline int spinners_start(struct nohz_tlb *self, const cpu_set_t *isolate
 	return 0;
 }
 
-static inline void spinners_stop(struct nohz_tlb *self)
+/* Stop all spinners but the first @keep. */
+static inline void spinners_keep(struct nohz_tlb *self, int keep)
 {
-	for (int i = 0; i < self->nr_spinners; i++) {
+	for (int i = keep; i < self->nr_spinners; i++) {
 		kill(self->spinners[i].pid, SIGKILL);
 		waitpid(self->spinners[i].pid, NULL, 0);
 		munmap(self->spinners[i].page, sizeof(*self->spinners[i].page));
 	}
-	self->nr_spinners = 0;
+	self->nr_spinners = MIN(self->nr_spinners, keep);
 }
 
-/* Load the module that lies beside the test program: 0, or -errno. */
-static inline int module_load(void)
+/* How many spinners a drain finds with a flush pending, or -1. */
+static inline long count_pending(struct nohz_tlb *lab)
 {
-	char path[PATH_MAX + 64] = "";
+	long drained = 0;
+
+	for (int i = 0; i < lab->nr_spinners; i++)
+		drained -= cpu_stat(lab->spinners[i].cpu, "drained");
+	if (write_number(MODULE_DIR "drain_only", 1))
+		return -1;
+	for (int i = 0; i < lab->nr_spinners; i++)
+		drained += cpu_stat(lab->spinners[i].cpu, "drained");
+
+	return drained;
+}
+
+/* Load a module that lies beside the test program, with @params: 0, or -errno. */
+static inline int module_load(const char *name, const char *params)
+{
+	char program[PATH_MAX] = "", path[PATH_MAX + 64];
 	int ret, fd;
 
-	if (readlink("/proc/self/exe", path, PATH_MAX) < 0)
+	if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0)
 		return -errno;
-	dirname(path);
-	strcat(path, "/test_modules/nohz_tlb_test.ko");
+	snprintf(path, sizeof(path), "%s/test_modules/%s.ko", dirname(program), name);
 
 	fd = open(path, O_RDONLY);
 	if (fd < 0)
 		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
 	close(fd);
 
 	/* A test that was killed may have left it. */
 	return ret == -EEXIST ? 0 : ret;
+}
+
+static inline int module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
 /*
@@ -667,9 +981,56 @@ static inline int trace_count(struct nohz_tlb *self, struct received *received)
 	return 0;
 }
 
+/*
+ * Start a process that makes @nr exchanges in @slot, see the module's file exchange,
+ * on the CPUs of its parent: its id, or -1.
+ */
+static inline pid_t storm_start(int slot, long nr)
+{
+	pid_t parent = getpid();
+	pid_t pid;
+
+	pid = fork();
+	if (pid)
+		return pid;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		_exit(1);
+	/* In pieces, so that the number and the slot fit into one number. */
+	for (long left = nr; left > 0; left -= MIN(left, STORM_PIECE)) {
+		if (write_number(MODULE_DIR "exchange",
+				 MIN(left, STORM_PIECE) << STORM_SLOT_SHIFT | slot))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* Wait until a storm is over: 0 if it has done all it should. */
+static inline int storm_wait(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+
+	return status;
+}
+
+/* End a storm before it is over: 0 if it was still going on. */
+static inline int storm_stop(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+
+	return WIFSIGNALED(status) ? 0 : -1;
+}
+
 static inline void nohz_tlb_teardown(struct nohz_tlb *self)
 {
-	spinners_stop(self);
+	spinners_keep(self, 0);
 	if (self->trace_dir) {
 		write_text(TRACE_DIR "tracing_on", "0");
 		write_text(TRACE_DIR "events/enable", "0");
@@ -678,7 +1039,7 @@ static inline void nohz_tlb_teardown(struct nohz_tlb *self)
 	}
 	write_text(SWITCH_FILE, self->was_off ? "0" : "1");
 	if (self->module_loaded) {
-		syscall(SYS_delete_module, "nohz_tlb_test", O_NONBLOCK);
+		module_unload(TEST_MODULE);
 		self->module_loaded = false;
 	}
 }
@@ -736,7 +1097,7 @@ static inline void nohz_tlb_setup(struct nohz_tlb *self)
 	if (self->skip)
 		return;
 
-	err = module_load();
+	err = module_load(TEST_MODULE, "");
 	self->module_loaded = !err;
 	if (err == -ENOENT)
 		self->skip = "The test module nohz_tlb_test.ko has not been built.";

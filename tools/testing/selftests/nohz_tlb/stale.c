@@ -14,6 +14,9 @@
 #define NR_CONTROL	1000
 #define NR_HOLDS	20
 #define NR_ENTRY_ROUNDS	50
+#define NR_IRETS	200
+#define NR_MCE_ROUNDS	5
+#define MCE_WAIT_MS	100
 /*
  * The window moves after so many rounds. A TLB has room for few translations of
  * addresses that collide, so at an unlucky one there is never a stale one.
@@ -44,20 +47,23 @@ static int move_window(int round)
 	return round % MOVE_ROUNDS ? 0 : write_number(MODULE_DIR "window_move", 1);
 }
 
-/* Play @rounds rounds and return how many of them read the old page. */
+/*
+ * Play @nr rounds, in which the CPU comes into the kernel by @command, and return
+ * how many of them read the old page.
+ */
 static long count_stale(struct __test_metadata *_metadata, struct spinner *spinner,
-			const char *replace, int rounds)
+			const char *replace, enum spinner_command command, int nr)
 {
 	long stale = 0;
 
-	for (int round = 0; round < rounds; round++) {
+	for (int round = 0; round < nr; round++) {
 		unsigned long next;
 
 		ASSERT_EQ(0, move_window(round));
 		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
 		next = !spinner->page->value;
 		ASSERT_EQ(0, write_number(replace, next));
-		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
+		ASSERT_EQ(0, spinner_do(spinner, command));
 		stale += spinner->page->value != next;
 	}
 
@@ -71,7 +77,8 @@ TEST_F_TIMEOUT(stale, system_call, TEST_TIMEOUT_S)
 		long deferred, stale;
 
 		deferred = cpu_stat(spinner->cpu, "deferred");
-		stale = count_stale(_metadata, spinner, MODULE_DIR "window", NR_ROUNDS);
+		stale = count_stale(_metadata, spinner, MODULE_DIR "window",
+				    SPINNER_READ, NR_ROUNDS);
 		deferred = cpu_stat(spinner->cpu, "deferred") - deferred;
 
 		TH_LOG("cpu %d: %d rounds, %ld deferred, %ld stale", spinner->cpu,
@@ -80,6 +87,84 @@ TEST_F_TIMEOUT(stale, system_call, TEST_TIMEOUT_S)
 		/* Rounds with an IPI say nothing about the flush at the entry. */
 		EXPECT_GE(deferred, NR_ROUNDS * 9 / 10);
 	}
+}
+
+/* Whether this kernel has system calls of 32-bit programs. */
+static bool int80_works(void)
+{
+	static const long ia32_getpid = 20;
+	long ret = ia32_getpid;
+	int status = 0;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		asm volatile("int $0x80" : "+a" (ret) : : "r8", "r9", "r10", "r11", "memory");
+		_exit(ret != getpid());
+	}
+	waitpid(pid, &status, 0);
+
+	return pid > 0 && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+TEST_F_TIMEOUT(stale, int80, TEST_TIMEOUT_S)
+{
+	struct spinner *spinner = &self->lab.spinners[0];
+	long deferred, stale;
+
+	if (!int80_works())
+		SKIP(return, "This kernel has no system calls for 32-bit programs.");
+
+	deferred = cpu_stat(spinner->cpu, "deferred");
+	stale = count_stale(_metadata, spinner, MODULE_DIR "window", SPINNER_READ_INT80,
+			    NR_ROUNDS);
+	deferred = cpu_stat(spinner->cpu, "deferred") - deferred;
+
+	TH_LOG("cpu %d: %d rounds, %ld deferred, %ld stale", spinner->cpu, NR_ROUNDS,
+	       deferred, stale);
+	EXPECT_EQ(0, stale);
+	EXPECT_GE(deferred, NR_ROUNDS * 9 / 10);
+}
+
+/*
+ * An iret that faults enters the kernel again before it has left it, in the state
+ * of user mode. A request that was made there is served by that entry. What the
+ * CPU reads when the signal for the fault is made must be as new as what was there
+ * before it read.
+ */
+static void iret_fault(struct __test_metadata *_metadata, struct nohz_tlb *lab,
+		       enum spinner_command command)
+{
+	struct spinner *spinner = &lab->spinners[0];
+	long deferred, stale;
+	pid_t storm;
+
+	if (!has_ldt())
+		SKIP(return, "Without modify_ldt() no iret can be made to fault.");
+
+	deferred = cpu_stat(spinner->cpu, "deferred");
+	ASSERT_EQ(0, write_number(MODULE_DIR "check", 0));
+	storm = storm_start(0, LONG_MAX);
+	ASSERT_GT(storm, 0);
+	EXPECT_EQ(0, spinner_repeat(spinner, command, NR_IRETS));
+	EXPECT_EQ(0, storm_stop(storm));
+	stale = read_number(MODULE_DIR "check");
+	deferred = cpu_stat(spinner->cpu, "deferred") - deferred;
+
+	TH_LOG("cpu %d: %d faults, %ld deferred, %ld stale", spinner->cpu, NR_IRETS,
+	       deferred, stale);
+	EXPECT_EQ(0, stale);
+	EXPECT_GE(deferred, 1);
+}
+
+TEST_F_TIMEOUT(stale, iret_stack_fault, TEST_TIMEOUT_S)
+{
+	iret_fault(_metadata, &self->lab, SPINNER_IRET_SS);
+}
+
+TEST_F_TIMEOUT(stale, iret_segment_not_present, TEST_TIMEOUT_S)
+{
+	iret_fault(_metadata, &self->lab, SPINNER_IRET_CS);
 }
 
 TEST_F_TIMEOUT(stale, held_in_kernel, TEST_TIMEOUT_S)
@@ -144,6 +229,21 @@ FIXTURE_VARIANT_ADD(stale_entry, single_step) {
 	.command = SPINNER_DB,
 };
 
+FIXTURE_VARIANT_ADD(stale_entry, hardware_breakpoint) {
+	.event = EVENT_BREAKPOINT,
+	.command = SPINNER_HW_BREAKPOINT,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, signal_return) {
+	.event = EVENT_SIGNAL,
+	.command = SPINNER_SIGRETURN,
+};
+
+FIXTURE_VARIANT_ADD(stale_entry, compat_system_call) {
+	.event = EVENT_ENTRY,
+	.command = SPINNER_COMPAT,
+};
+
 FIXTURE_VARIANT_ADD(stale_entry, reschedule_interrupt) {
 	.event = EVENT_RESCHEDULE,
 	.command = -1,
@@ -192,6 +292,17 @@ static long event_result(void)
 	return value;
 }
 
+/* Every entry is an EVENT_ENTRY, so that one is armed when the others are over. */
+static int arm_event(int cpu, enum test_event event, bool late)
+{
+	bool is_late = event == EVENT_ENTRY;
+
+	if (late != is_late)
+		return 0;
+
+	return write_number(MODULE_DIR "event", cpu << EVENT_CPU_SHIFT | event);
+}
+
 /*
  * The same through other entries. The CPU reads the window in the kernel before
  * the entry under test returns: in a probe, an interrupt or an NMI handler.
@@ -199,7 +310,12 @@ static long event_result(void)
 TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 {
 	struct spinner *spinner = &self->lab.spinners[0];
-	long deferred, stale = 0, early = 0;
+	long deferred, value, stale = 0, early = 0;
+
+	/* The others only take time from this one where CPUs are emulated. */
+	spinners_keep(&self->lab, 1);
+	if (variant->command == SPINNER_HW_BREAKPOINT)
+		ASSERT_EQ(0, spinner_do(spinner, SPINNER_WATCH));
 
 	deferred = cpu_stat(spinner->cpu, "deferred");
 	for (int round = 0; round < NR_ENTRY_ROUNDS; round++) {
@@ -207,11 +323,11 @@ TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 		int err;
 
 		ASSERT_EQ(0, move_window(round));
-		ASSERT_EQ(0, write_number(MODULE_DIR "event",
-					  spinner->cpu << EVENT_CPU_SHIFT | variant->event));
+		ASSERT_EQ(0, arm_event(spinner->cpu, variant->event, false));
 		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
 		next = !spinner->page->value;
 		ASSERT_EQ(0, write_number(MODULE_DIR "window", next));
+		ASSERT_EQ(0, arm_event(spinner->cpu, variant->event, true));
 		/* The timer runs already, and may have been faster. */
 		if (read_number(MODULE_DIR "event") >= 0) {
 			early++;
@@ -221,8 +337,12 @@ TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 			err = write_number(MODULE_DIR "trigger", 1);
 		else
 			err = spinner_do(spinner, variant->command);
+		if (err == -EOPNOTSUPP)
+			SKIP(return, "This CPU has no SYSCALL instruction in 32-bit code.");
 		ASSERT_EQ(0, err);
-		stale += event_result() != next;
+		value = event_result();
+		ASSERT_GE(value, 0);
+		stale += value != next;
 	}
 	deferred = cpu_stat(spinner->cpu, "deferred") - deferred;
 
@@ -230,6 +350,67 @@ TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 	       NR_ENTRY_ROUNDS, early, deferred, stale);
 	EXPECT_EQ(0, stale);
 	EXPECT_GE(deferred - early, NR_ENTRY_ROUNDS / 2);
+}
+
+/*
+ * Have the lab's emulator raise a machine check exception: a deferred error, which
+ * kills nobody. It reads this from the console.
+ */
+static int raise_machine_check(int cpu)
+{
+	/* Valid, uncorrected, enabled and deferred; restart address valid. */
+	static const char *command = "mce %d 1 0xb000100000000000 1 0 0\n";
+	char text[128] = "nohz_tlb: monitor: ";
+
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), command, cpu);
+
+	return write_text("/dev/kmsg", text);
+}
+
+/* Whether the machine check was what made the CPU enter the kernel. */
+static bool machine_check_came(int cpu, long before)
+{
+	long deadline = now_ms() + MCE_WAIT_MS;
+
+	do {
+		if (nr_interrupts("MCE:", cpu) > before)
+			return true;
+	} while (now_ms() < deadline);
+
+	return false;
+}
+
+TEST_F_TIMEOUT(stale, machine_check, TEST_TIMEOUT_S)
+{
+	struct spinner *spinner = &self->lab.spinners[0];
+	const char *monitor = getenv("NOHZ_TLB_MONITOR");
+	long before, value, next, hit = 0, stale = 0;
+
+	if (!monitor || strcmp(monitor, "1"))
+		SKIP(return,
+		     "Only an emulator that listens raises machine checks (NOHZ_TLB_MONITOR=1).");
+
+	spinners_keep(&self->lab, 1);
+	for (int round = 0; round < NR_MCE_ROUNDS; round++) {
+		ASSERT_EQ(0, move_window(0));
+		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
+		next = !spinner->page->value;
+		before = nr_interrupts("MCE:", spinner->cpu);
+		ASSERT_EQ(0, write_number(MODULE_DIR "window", next));
+		ASSERT_EQ(0, write_number(MODULE_DIR "event",
+					  spinner->cpu << EVENT_CPU_SHIFT | EVENT_ENTRY));
+		ASSERT_EQ(0, raise_machine_check(spinner->cpu));
+		value = event_result();
+		ASSERT_GE(value, 0);
+		if (!machine_check_came(spinner->cpu, before))
+			continue;
+		hit++;
+		stale += value != next;
+	}
+
+	TH_LOG("cpu %d: %ld machine checks, %ld stale", spinner->cpu, hit, stale);
+	EXPECT_GE(hit, 1);
+	EXPECT_EQ(0, stale);
 }
 
 /*
@@ -246,7 +427,8 @@ TEST_F_TIMEOUT(stale, control_without_flush, TEST_TIMEOUT_S)
 		SKIP(return,
 		     "With PTI this CPU drops all kernel translations whenever CR3 is written, so none can be stale.");
 
-	stale = count_stale(_metadata, spinner, MODULE_DIR "window_noflush", NR_CONTROL);
+	stale = count_stale(_metadata, spinner, MODULE_DIR "window_noflush", SPINNER_READ,
+			    NR_CONTROL);
 	TH_LOG("cpu %d: %d rounds without a flush, %ld stale", spinner->cpu,
 	       NR_CONTROL, stale);
 	EXPECT_GT(stale, 0);

@@ -23,6 +23,22 @@
  *                 Interrupts and NMIs are sent by the write, or by trigger.
  * trigger         Any number brings about the armed event, if it is an interrupt
  *                 or an NMI.
+ * breakpoint      Writing an address sets a hardware breakpoint for the writer, hit
+ *                 by writes to that address.
+ * exchange        Writing N * 16 + S exchanges the page behind window S of several
+ *                 others N times, each time with a deferrable flush. The pages hold
+ *                 rising numbers.
+ * check           Reading it makes the CPU read all these windows, and gives how
+ *                 often any CPU has found a number there that was exchanged already
+ *                 before it looked. Signals, NMIs and other events check as well.
+ *                 Writing any number sets that count to 0.
+ * nmi_storm       Writing CPU * 2^32 + N sends N NMIs to a CPU, each after the one
+ *                 before was handled. Before each, it exchanges the pages behind two
+ *                 of the windows, and has a task on that CPU enter the kernel.
+ * nmi_word        The address, in the writer's memory, of the two numbers by which
+ *                 nmi_storm does so: it counts the first one up, and the task sets
+ *                 the second one to the same.
+ * nmi_gaps        Reading it says where the NMIs of the last storm hit.
  * flush           Writing N makes N deferrable flushes of the window.
  * flush_outside   The same for a range that starts in the vmalloc area and ends
  *                 outside of it.
@@ -31,6 +47,14 @@
  * huge            Writing N allocates and frees an area of N pages that is mapped by
  *                 large pages, and purges past the lazy threshold. Reads 1 if the
  *                 last such area really was.
+ * promote         Writing N maps N times PMD_SIZE by small pages, unmaps that, and
+ *                 maps large pages over it. Reads how many page tables that freed.
+ * text_large      Reads 1 if a large page maps the text of this module. Writing any
+ *                 number forgets what text_split has seen.
+ * text_split      Reads 1 if small pages mapped it when another module with per-CPU
+ *                 data was being loaded, into the same large page.
+ * uncached        Any number makes a page uncached, and cached again.
+ * oops            Any number kills a kernel thread by an oops.
  * percpu          Writing N allocates N pages of dynamic per-CPU memory and frees all
  *                 of them but every 16th, so that chunks are reclaimed in part. The
  *                 rest goes with the next write.
@@ -40,22 +64,35 @@
 #include <linux/cleanup.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/context_tracking.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/jiffies.h>
+#include <linux/kallsyms.h>
 #include <linux/kstrtox.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nmi.h>
 #include <linux/percpu.h>
+#include <linux/perf_event.h>
 #include <linux/pgtable.h>
+#include <linux/prandom.h>
+#include <linux/ptrace.h>
 #include <linux/sched/signal.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <linux/text-patching.h>
 #include <linux/tracepoint.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <asm/apic.h>
+#include <asm/set_memory.h>
+#include <asm/special_insns.h>
 #include <asm/tlbflush.h>
 
 #define NR_WINDOW_PAGES		2
@@ -66,6 +103,16 @@
 #define PERCPU_KEEP		16
 #define EVENT_CPU_SHIFT		4
 #define TIMER_DELAY		(50 * NSEC_PER_MSEC)
+#define NR_SLOTS		4
+#define SLOT_PAGES		64
+#define SLOT_SHIFT		4
+#define MAX_BREAKPOINTS		64
+#define STORM_CPU_SHIFT		32
+#define STORM_TIMEOUT		HZ
+#define STORM_TRIALS		32
+#define STORM_WAY_IN		4
+#define MAX_NMI_PLACES		4096
+#define MAX_PROMOTE		64
 
 static struct page *window_pages[NR_WINDOW_PAGES];
 static void *window;
@@ -81,6 +128,8 @@ enum test_event {
 	EVENT_CALL,
 	EVENT_TIMER,
 	EVENT_NMI,
+	EVENT_BREAKPOINT,
+	EVENT_ENTRY,
 	NR_EVENTS
 };
 
@@ -88,6 +137,79 @@ static enum test_event event_armed;
 static unsigned int event_cpu;
 static u64 event_value;
 static struct hrtimer event_timer;
+
+static struct perf_event *breakpoints[MAX_BREAKPOINTS];
+static atomic_t nr_breakpoints = ATOMIC_INIT(0);
+
+/*
+ * A window through which every CPU must see a number that is not older than the
+ * last one published. Pages are used in turn, so that an old translation shows
+ * an old number for a while.
+ */
+struct slot {
+	/* Held for an exchange. Readers take no lock. */
+	struct mutex mutex;
+	struct page *pages[SLOT_PAGES];
+	void *addr;
+	pte_t *pte;
+	u64 mapped;
+	u64 published;
+};
+
+static struct slot slots[NR_SLOTS];
+static atomic_t nr_stale = ATOMIC_INIT(0);
+
+/* Where NMIs of a storm hit the kernel, written by the NMI handler alone. */
+struct nmi_place {
+	unsigned long ip;
+	/* RCU did not watch before the NMI. */
+	bool in_eqs;
+	/* The code that was hit had changed CR4.PGE, and not changed it back. */
+	bool in_toggle;
+	unsigned int count;
+};
+
+enum nmi_gap {
+	GAP_USER,
+	GAP_BEFORE_ADD,
+	GAP_ADD_TO_FLUSH,
+	GAP_FLUSH_TO_CLEAR,
+	GAP_EXIT,
+	GAP_ELSEWHERE,
+	GAP_NO_ROOM,
+	GAP_LOST,
+	NR_GAPS
+};
+
+static const char * const nmi_gap_names[] = {
+	[GAP_USER]		= "user_mode",
+	[GAP_BEFORE_ADD]	= "before_add",
+	[GAP_ADD_TO_FLUSH]	= "add_to_flush",
+	[GAP_FLUSH_TO_CLEAR]	= "flush_to_clear",
+	[GAP_EXIT]		= "exit_add_to_return",
+	[GAP_ELSEWHERE]		= "elsewhere",
+	[GAP_NO_ROOM]		= "not_recorded",
+	[GAP_LOST]		= "lost",
+};
+
+static struct nmi_place nmi_places[MAX_NMI_PLACES];
+/* Shared with the task that is to enter the kernel. */
+struct nmi_word {
+	u32 go;
+	u32 came;
+};
+
+static struct nmi_word __user *nmi_word;
+static unsigned int nmi_cpu;
+static unsigned int nmi_sent;
+static unsigned int nmi_handled;
+static unsigned int nmi_lost;
+static unsigned int nmi_user;
+static unsigned int nmi_no_room;
+static DEFINE_MUTEX(nmi_mutex);
+
+static unsigned int nr_promoted;
+static bool text_was_split;
 
 static atomic_t nr_purges = ATOMIC_INIT(0);
 
@@ -160,6 +282,68 @@ static int window_move_set(u64 val)
 	return window_open();
 }
 
+/* Exchange the page behind a slot's window, and publish the number it holds. */
+static void slot_exchange(struct slot *slot)
+{
+	unsigned long addr = (unsigned long)slot->addr;
+	struct page *page;
+
+	guard(mutex)(&slot->mutex);
+
+	slot->mapped++;
+	page = slot->pages[slot->mapped % SLOT_PAGES];
+	WRITE_ONCE(*(u64 *)page_address(page), slot->mapped);
+	set_pte(slot->pte, pfn_pte(page_to_pfn(page), pte_pgprot(*slot->pte)));
+	flush_tlb_kernel_range_deferrable(addr, addr + PAGE_SIZE);
+	/* Pairs with the acquire in check_slots(): the flush has been asked for. */
+	smp_store_release(&slot->published, slot->mapped);
+}
+
+/* May be called wherever code can be instrumented, in NMI too. */
+static void check_slots(void)
+{
+	u64 published;
+	int i;
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		/* Pairs with the release in slot_exchange(). */
+		published = smp_load_acquire(&slots[i].published);
+		if (READ_ONCE(*(u64 *)slots[i].addr) < published)
+			atomic_inc(&nr_stale);
+	}
+}
+
+static int exchange_set(u64 val)
+{
+	unsigned int slot = val & (BIT(SLOT_SHIFT) - 1);
+	u64 nr = val >> SLOT_SHIFT;
+
+	if (slot >= NR_SLOTS)
+		return -EINVAL;
+
+	while (nr--) {
+		slot_exchange(&slots[slot]);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static int check_get(u64 *val)
+{
+	check_slots();
+	*val = atomic_read(&nr_stale);
+	return 0;
+}
+
+static int check_set(u64 val)
+{
+	atomic_set(&nr_stale, 0);
+	return 0;
+}
+
 static int hold_get(u64 *val)
 {
 	unsigned long deadline = jiffies + HOLD_TIMEOUT;
@@ -217,7 +401,50 @@ static void page_fault_probe(void *data, unsigned long address, struct pt_regs *
 static void signal_probe(void *data, int sig, struct kernel_siginfo *info,
 			 struct task_struct *task, int group, int result)
 {
+	check_slots();
 	event_happened(EVENT_SIGNAL);
+}
+
+static void user_exit_probe(void *data, int dummy)
+{
+	event_happened(EVENT_ENTRY);
+}
+
+static void breakpoint_hit(struct perf_event *bp, struct perf_sample_data *data,
+			   struct pt_regs *regs)
+{
+	event_happened(EVENT_BREAKPOINT);
+}
+
+static int breakpoint_set(u64 addr)
+{
+	int nr = atomic_inc_return(&nr_breakpoints) - 1;
+	struct perf_event_attr attr;
+	struct perf_event *bp;
+
+	if (nr >= MAX_BREAKPOINTS)
+		return -ENOSPC;
+
+	hw_breakpoint_init(&attr);
+	attr.bp_addr = addr;
+	attr.bp_len = HW_BREAKPOINT_LEN_8;
+	attr.bp_type = HW_BREAKPOINT_W;
+	bp = register_user_hw_breakpoint(&attr, breakpoint_hit, NULL, current);
+	if (IS_ERR(bp))
+		return PTR_ERR(bp);
+
+	breakpoints[nr] = bp;
+	return 0;
+}
+
+static void free_breakpoints(void)
+{
+	int i;
+
+	for (i = 0; i < MAX_BREAKPOINTS; i++) {
+		if (breakpoints[i])
+			unregister_hw_breakpoint(breakpoints[i]);
+	}
 }
 
 static void reschedule_probe(void *data, int vector)
@@ -241,10 +468,310 @@ static void event_timer_start(void *info)
 	hrtimer_start(&event_timer, TIMER_DELAY, HRTIMER_MODE_REL_PINNED_HARD);
 }
 
-static int event_nmi(unsigned int type, struct pt_regs *regs)
+/* Keep where this NMI hit the kernel. Only one CPU gets the NMIs of a storm. */
+static void nmi_record(struct pt_regs *regs)
 {
+	struct context_tracking *ct = this_cpu_ptr(&context_tracking);
+	/* ct_nmi_enter() counts by one only if RCU did not watch. */
+	bool in_eqs = ct->nmi_nesting == 1;
+	bool in_toggle = !(__read_cr4() & X86_CR4_PGE);
+	struct nmi_place *place;
+	int i;
+
+	if (user_mode(regs)) {
+		nmi_user++;
+		return;
+	}
+
+	for (i = 0; i < MAX_NMI_PLACES; i++) {
+		place = &nmi_places[(regs->ip + i) % MAX_NMI_PLACES];
+		if (!place->count) {
+			place->ip = regs->ip;
+			place->in_eqs = in_eqs;
+			place->in_toggle = in_toggle;
+		}
+		if (place->ip == regs->ip && place->in_eqs == in_eqs &&
+		    place->in_toggle == in_toggle) {
+			place->count++;
+			return;
+		}
+	}
+	nmi_no_room++;
+}
+
+static bool nmi_of_storm(struct pt_regs *regs)
+{
+	if (raw_smp_processor_id() != READ_ONCE(nmi_cpu) ||
+	    READ_ONCE(nmi_sent) == nmi_handled)
+		return false;
+
+	check_slots();
+	nmi_record(regs);
+	/* Pairs with the acquire in nmi_send(). */
+	smp_store_release(&nmi_handled, nmi_handled + 1);
+
+	return true;
+}
+
+static int test_nmi(unsigned int type, struct pt_regs *regs)
+{
+	if (nmi_of_storm(regs))
+		return NMI_HANDLED;
+
 	return event_happened(EVENT_NMI) ? NMI_HANDLED : NMI_DONE;
 }
+
+/* Send one NMI and wait until it is handled: false if that does not happen. */
+static bool nmi_send(unsigned int cpu)
+{
+	unsigned long deadline = jiffies + STORM_TIMEOUT;
+
+	WRITE_ONCE(nmi_sent, nmi_sent + 1);
+	__apic_send_IPI_mask(cpumask_of(cpu), NMI_VECTOR);
+	/* Pairs with the release in nmi_of_storm(): it has done its work. */
+	while (smp_load_acquire(&nmi_handled) != nmi_sent) {
+		if (time_after(jiffies, deadline))
+			return false;
+		cpu_relax();
+	}
+
+	return true;
+}
+
+/* Wait until the task has entered the kernel and come back. */
+static int nmi_wait_task(u32 go)
+{
+	unsigned long deadline = jiffies + STORM_TIMEOUT;
+	u32 came;
+
+	do {
+		if (get_user(came, &nmi_word->came))
+			return -EFAULT;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, deadline))
+			return -ETIMEDOUT;
+	} while (came != go);
+
+	return 0;
+}
+
+/* The time that the task needs at best to enter the kernel and come back, in ns. */
+static int nmi_trials(u32 *go, u32 *best)
+{
+	u64 began;
+	int err;
+	int i;
+
+	*best = NSEC_PER_MSEC;
+	for (i = 0; i < STORM_TRIALS; i++) {
+		slot_exchange(&slots[0]);
+		began = ktime_get_ns();
+		if (put_user(++*go, &nmi_word->go))
+			return -EFAULT;
+		err = nmi_wait_task(*go);
+		if (err)
+			return err;
+		*best = min(*best, ktime_get_ns() - began);
+	}
+
+	return 0;
+}
+
+/* Leave a flush to the CPU, have it enter the kernel, and send an NMI meanwhile. */
+static int nmi_round(unsigned int cpu, u32 go, u32 time)
+{
+	slot_exchange(&slots[0]);
+	if (put_user(go, &nmi_word->go))
+		return -EFAULT;
+	/* The way in is the first part of that time, and has most of the gaps. */
+	ndelay(get_random_u32_below(go & 2 ? time : time / STORM_WAY_IN));
+	/* A request may come at any time, also while the CPU is on its way. */
+	if (go & 1)
+		slot_exchange(&slots[1]);
+	if (!nmi_send(cpu)) {
+		nmi_lost++;
+		return -ETIMEDOUT;
+	}
+
+	return nmi_wait_task(go);
+}
+
+static int nmi_word_set(u64 val)
+{
+	nmi_word = (struct nmi_word __user *)val;
+	return 0;
+}
+
+static int nmi_storm_set(u64 val)
+{
+	unsigned int cpu = val >> STORM_CPU_SHIFT;
+	unsigned int nr = val;
+	u32 go, time;
+	int err;
+
+	if (cpu >= nr_cpu_ids || !cpu_online(cpu))
+		return -EINVAL;
+	if (get_user(go, &nmi_word->go))
+		return -EFAULT;
+
+	guard(mutex)(&nmi_mutex);
+
+	memset(nmi_places, 0, sizeof(nmi_places));
+	nmi_user = 0;
+	nmi_lost = 0;
+	nmi_no_room = 0;
+	/* One that was lost must not be waited for again. */
+	WRITE_ONCE(nmi_sent, READ_ONCE(nmi_handled));
+	WRITE_ONCE(nmi_cpu, cpu);
+
+	err = nmi_trials(&go, &time);
+	while (nr-- && !err) {
+		err = nmi_round(cpu, ++go, time);
+		cond_resched();
+	}
+
+	return err;
+}
+
+/* Split what is known of @ip into the name of the function and the offset. */
+static unsigned long symbol_of(unsigned long ip, char *name)
+{
+	unsigned long offset = 0;
+	char *plus;
+
+	sprint_symbol(name, ip);
+	plus = strchr(name, '+');
+	if (plus) {
+		*plus = '\0';
+		if (sscanf(plus + 1, "%lx", &offset) != 1)
+			offset = 0;
+	}
+
+	return offset;
+}
+
+/* Whether there is a call of @callee before @ip in the same function. */
+static bool is_past_call(unsigned long ip, unsigned long offset, const char *callee)
+{
+	char name[KSYM_SYMBOL_LEN];
+	unsigned long at;
+
+	for (at = ip - offset; at + CALL_INSN_SIZE <= ip; at++) {
+		if (*(u8 *)at != CALL_INSN_OPCODE)
+			continue;
+		if (!symbol_of(at + CALL_INSN_SIZE + *(s32 *)(at + 1), name) &&
+		    !strcmp(name, callee))
+			return true;
+	}
+
+	return false;
+}
+
+/* Whether there are the bytes @insn before @ip in the same function. */
+static bool is_past_insn(unsigned long ip, unsigned long offset, const u8 *insn,
+			 size_t len)
+{
+	unsigned long at;
+
+	for (at = ip - offset; at + len <= ip; at++) {
+		if (!memcmp((void *)at, insn, len))
+			return true;
+	}
+
+	return false;
+}
+
+/* The gaps in which RCU does not watch: on the way in, and on the way out. */
+static enum nmi_gap eqs_gap(unsigned long ip, unsigned long offset, const char *name)
+{
+	static const char * const in[] = { "__ct_user_exit", "ct_kernel_enter" };
+	static const char * const out[] = {
+		"__ct_user_enter", "ct_kernel_exit", "entry_SYSRETQ",
+		"common_interrupt_return", "swapgs_restore_regs_and_return_to_usermode",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(in); i++) {
+		if (str_has_prefix(name, in[i]))
+			return GAP_BEFORE_ADD;
+	}
+	for (i = 0; i < ARRAY_SIZE(out); i++) {
+		if (str_has_prefix(name, out[i]))
+			return GAP_EXIT;
+	}
+	if (str_has_prefix(name, "entry_SYSCALL_64"))
+		return is_past_call(ip, offset, "do_syscall_64") ? GAP_EXIT : GAP_BEFORE_ADD;
+
+	return GAP_ELSEWHERE;
+}
+
+/* The gaps in which RCU watches already: before the flush, and before the clear. */
+static enum nmi_gap flush_gap(unsigned long ip, unsigned long offset, const char *name,
+			      bool in_toggle)
+{
+	static const u8 invpcid[] = { 0x66, 0x0f, 0x38, 0x82 };
+	static const u8 cmpxchg[] = { 0xf0, 0x0f, 0xb1 };
+	static const u8 mov_to_cr4[] = { 0x0f, 0x22 };
+
+	if (!strcmp(name, "ct_tlb_flush_execute")) {
+		if (is_past_insn(ip, offset, cmpxchg, sizeof(cmpxchg)))
+			return GAP_ELSEWHERE;
+		return is_past_call(ip, offset, "arch_ct_tlb_flush") ?
+			GAP_FLUSH_TO_CLEAR : GAP_ADD_TO_FLUSH;
+	}
+
+	if (!strcmp(name, "arch_ct_tlb_flush")) {
+		if (boot_cpu_has(X86_FEATURE_INVPCID) ?
+		    is_past_insn(ip, offset, invpcid, sizeof(invpcid)) :
+		    is_past_call(ip, offset, "native_write_cr4"))
+			return GAP_FLUSH_TO_CLEAR;
+		return GAP_ADD_TO_FLUSH;
+	}
+
+	/* The first write to CR4 flushes. */
+	if (!strcmp(name, "native_write_cr4")) {
+		if (in_toggle || is_past_insn(ip, offset, mov_to_cr4, sizeof(mov_to_cr4)))
+			return GAP_FLUSH_TO_CLEAR;
+		return GAP_ADD_TO_FLUSH;
+	}
+
+	return GAP_ELSEWHERE;
+}
+
+static int nmi_gaps_show(struct seq_file *m, void *unused)
+{
+	unsigned int count[NR_GAPS] = { };
+	char name[KSYM_SYMBOL_LEN];
+	unsigned long offset;
+	enum nmi_gap gap;
+	int i;
+
+	guard(mutex)(&nmi_mutex);
+
+	for (i = 0; i < MAX_NMI_PLACES; i++) {
+		struct nmi_place *place = &nmi_places[i];
+
+		if (!place->count)
+			continue;
+		offset = symbol_of(place->ip, name);
+		if (place->in_eqs)
+			gap = eqs_gap(place->ip, offset, name);
+		else
+			gap = flush_gap(place->ip, offset, name, place->in_toggle);
+		count[gap] += place->count;
+		cond_resched();
+	}
+	count[GAP_USER] = nmi_user;
+	count[GAP_NO_ROOM] = nmi_no_room;
+	count[GAP_LOST] = nmi_lost;
+
+	for (i = 0; i < NR_GAPS; i++)
+		seq_printf(m, "%s %u\n", nmi_gap_names[i], count[i]);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nmi_gaps);
 
 static int event_set(u64 val)
 {
@@ -396,6 +923,124 @@ static int huge_set(u64 nr)
 	return purge_set(1);
 }
 
+static bool has_page_table(unsigned long addr)
+{
+	unsigned int level;
+
+	return lookup_address(addr, &level) && level == PG_LEVEL_4K;
+}
+
+static int promote_get(u64 *val)
+{
+	*val = nr_promoted;
+	return 0;
+}
+
+/*
+ * Unmapping leaves the page tables, and the next area of that size gets the
+ * same addresses if nobody else was faster.
+ */
+static int promote_set(u64 nr)
+{
+	unsigned long small, large, addr;
+	struct page **pages;
+	unsigned int i;
+
+	nr_promoted = 0;
+	if (!nr || nr > MAX_PROMOTE)
+		return -EINVAL;
+
+	pages = kvmalloc_array(nr * PTRS_PER_PTE, sizeof(*pages), GFP_KERNEL);
+	if (!pages)
+		return -ENOMEM;
+	for (i = 0; i < nr * PTRS_PER_PTE; i++)
+		pages[i] = window_pages[0];
+
+	small = (unsigned long)vmap(pages, nr * PTRS_PER_PTE, VM_MAP, PAGE_KERNEL);
+	kvfree(pages);
+	if (!small)
+		return -ENOMEM;
+	vunmap((void *)small);
+	/* Purge, so that the addresses are free, and leave a flush pending. */
+	vm_unmap_aliases();
+	flush_tlb_kernel_range_deferrable(small, small + nr * PMD_SIZE);
+
+	large = (unsigned long)vmalloc_huge_node(nr * PMD_SIZE, GFP_KERNEL, NUMA_NO_NODE);
+	if (!large)
+		return -ENOMEM;
+	for (addr = large; addr < large + nr * PMD_SIZE; addr += PMD_SIZE) {
+		if (addr >= small && addr + PMD_SIZE <= small + nr * PMD_SIZE &&
+		    !has_page_table(addr))
+			nr_promoted++;
+	}
+	vfree((void *)large);
+
+	return 0;
+}
+
+static bool text_is_large(void)
+{
+	return !has_page_table((unsigned long)text_is_large);
+}
+
+static int text_large_get(u64 *val)
+{
+	*val = text_is_large();
+	return 0;
+}
+
+static int text_large_set(u64 val)
+{
+	WRITE_ONCE(text_was_split, false);
+	return 0;
+}
+
+static int text_split_get(u64 *val)
+{
+	*val = READ_ONCE(text_was_split);
+	return 0;
+}
+
+/* While a module is loaded, its text is writable and the large page split. */
+static void percpu_probe(void *data, unsigned long call_site, bool reserved,
+			 bool is_atomic, size_t size, size_t align, void *base_addr,
+			 int off, void __percpu *ptr, size_t bytes_alloc, gfp_t gfp)
+{
+	if (!text_is_large())
+		WRITE_ONCE(text_was_split, true);
+}
+
+static int uncached_set(u64 val)
+{
+	unsigned long addr = __get_free_page(GFP_KERNEL);
+	int err;
+
+	if (!addr)
+		return -ENOMEM;
+
+	err = set_memory_uc(addr, 1);
+	if (!err)
+		err = set_memory_wb(addr, 1);
+	free_page(addr);
+
+	return err;
+}
+
+static int oops_thread(void *unused)
+{
+	WRITE_ONCE(*(int *)NULL, 0);
+	return 0;
+}
+
+static int oops_set(u64 val)
+{
+	struct task_struct *task;
+
+	task = kthread_run(oops_thread, NULL, "nohz_tlb_oops");
+
+	return PTR_ERR_OR_ZERO(task);
+}
+
 static void free_percpu_pages(int keep)
 {
 	int i;
@@ -454,10 +1099,20 @@ static const struct test_file test_files[] = {
 	{ .name = "release",		.set = release_set },
 	{ .name = "event",		.get = event_get, .set = event_set },
 	{ .name = "trigger",		.set = trigger_set },
+	{ .name = "breakpoint",		.set = breakpoint_set },
+	{ .name = "exchange",		.set = exchange_set },
+	{ .name = "check",		.get = check_get, .set = check_set },
+	{ .name = "nmi_storm",		.set = nmi_storm_set },
+	{ .name = "nmi_word",		.set = nmi_word_set },
 	{ .name = "flush",		.set = flush_set },
 	{ .name = "flush_outside",	.set = flush_outside_set },
 	{ .name = "purge",		.get = purge_get, .set = purge_set },
 	{ .name = "huge",		.get = huge_get, .set = huge_set },
+	{ .name = "promote",		.get = promote_get, .set = promote_set },
+	{ .name = "text_large",		.get = text_large_get, .set = text_large_set },
+	{ .name = "text_split",		.get = text_split_get },
+	{ .name = "uncached",		.set = uncached_set },
+	{ .name = "oops",		.set = oops_set },
 	{ .name = "percpu",		.set = percpu_set },
 	{ .name = "drain",		.set = drain_set },
 	{ .name = "drain_only",		.set = drain_only_set },
@@ -518,6 +1173,8 @@ static struct test_probe test_probes[] = {
 	{ .name = "page_fault_user",		.probe = page_fault_probe },
 	{ .name = "signal_generate",		.probe = signal_probe },
 	{ .name = "reschedule_entry",		.probe = reschedule_probe },
+	{ .name = "user_exit",			.probe = user_exit_probe },
+	{ .name = "percpu_alloc_percpu",	.probe = percpu_probe },
 };
 
 static void find_tracepoint(struct tracepoint *tp, void *data)
@@ -590,6 +1247,57 @@ static int alloc_window(void)
 	return window_open();
 }
 
+static void free_slot(struct slot *slot)
+{
+	int i;
+
+	if (slot->addr)
+		vunmap(slot->addr);
+	for (i = 0; i < SLOT_PAGES; i++) {
+		if (slot->pages[i])
+			__free_page(slot->pages[i]);
+	}
+}
+
+static int alloc_slot(struct slot *slot)
+{
+	unsigned int level;
+	int i;
+
+	mutex_init(&slot->mutex);
+	for (i = 0; i < SLOT_PAGES; i++) {
+		slot->pages[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!slot->pages[i])
+			return -ENOMEM;
+	}
+
+	slot->addr = vmap(slot->pages, 1, VM_MAP, PAGE_KERNEL);
+	if (!slot->addr)
+		return -ENOMEM;
+	slot->pte = lookup_address((unsigned long)slot->addr, &level);
+
+	return slot->pte && level == PG_LEVEL_4K ? 0 : -EINVAL;
+}
+
+static void free_slots(void)
+{
+	int i;
+
+	for (i = 0; i < NR_SLOTS; i++)
+		free_slot(&slots[i]);
+}
+
+static int alloc_slots(void)
+{
+	int err = 0;
+	int i;
+
+	for (i = 0; i < NR_SLOTS && !err; i++)
+		err = alloc_slot(&slots[i]);
+
+	return err;
+}
+
 static int __init nohz_tlb_test_init(void)
 {
 	int err;
@@ -599,6 +1307,8 @@ static int __init nohz_tlb_test_init(void)
 		      HRTIMER_MODE_REL_PINNED_HARD);
 
 	err = alloc_window();
+	if (!err)
+		err = alloc_slots();
 	if (err)
 		goto err_window;
 
@@ -606,7 +1316,7 @@ static int __init nohz_tlb_test_init(void)
 	if (err)
 		goto err_probes;
 
-	err = register_nmi_handler(NMI_LOCAL, event_nmi, 0, "nohz_tlb_test");
+	err = register_nmi_handler(NMI_LOCAL, test_nmi, 0, "nohz_tlb_test");
 	if (err)
 		goto err_probes;
 
@@ -614,12 +1324,14 @@ static int __init nohz_tlb_test_init(void)
 	for (i = 0; i < ARRAY_SIZE(test_files); i++)
 		debugfs_create_file(test_files[i].name, 0600, test_dir,
 				    (void *)&test_files[i], &test_fops);
+	debugfs_create_file("nmi_gaps", 0400, test_dir, NULL, &nmi_gaps_fops);
 
 	return 0;
 
 err_probes:
 	unregister_probes();
 err_window:
+	free_slots();
 	free_window();
 	return err;
 }
@@ -631,10 +1343,12 @@ static void __exit nohz_tlb_test_exit(void)
 	unregister_nmi_handler(NMI_LOCAL, "nohz_tlb_test");
 	unregister_probes();
 	hrtimer_cancel(&event_timer);
+	free_breakpoints();
 	free_percpu_pages(0);
 	/* Leave the original page behind the window, and no stale translation. */
 	window_map(0, true);
 	free_window();
+	free_slots();
 	vm_unmap_aliases();
 }
 module_exit(nohz_tlb_test_exit);

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The promise: an NMI uses no stale translation, in whatever gap on the way into the
+ * kernel and out of it that it hits: before RCU watches, before the flush, before the
+ * request for the flush is cleared, and before user mode.
+ *
+ * A task enters and leaves the kernel each time with a flush pending, and gets an
+ * NMI at about that time, half of the time right after another request. The NMI
+ * handler reads the pages.
+ */
+#include "nohz_tlb.h"
+
+/* NMIs are sent in pieces until each gap has been hit so often, or time is up. */
+#define NR_HITS			10
+#define NR_HITS_LONG		10000
+#define NMI_PIECE		500L
+#define STORM_CPU_SHIFT		32
+#define NMI_DEADLINE_MS		60000
+#define NMI_DEADLINE_LONG_MS	7200000
+
+FIXTURE(nmi_gaps) {
+	struct nohz_tlb lab;
+};
+
+FIXTURE_SETUP(nmi_gaps)
+{
+	nohz_tlb_setup(&self->lab);
+	if (self->lab.skip)
+		SKIP(return, "%s", self->lab.skip);
+	ASSERT_EQ(NULL, self->lab.failure) {
+		TH_LOG("%s", self->lab.failure);
+	}
+}
+
+FIXTURE_TEARDOWN(nmi_gaps)
+{
+	nohz_tlb_teardown(&self->lab);
+}
+
+static const char * const gaps[] = {
+	"before_add", "add_to_flush", "flush_to_clear", "exit_add_to_return",
+};
+
+struct hits {
+	long gap[ARRAY_SIZE(gaps)];
+	long others;
+	long lost;
+	long failed;
+};
+
+/* Add what the module says of the last piece. */
+static int add_hits(struct hits *hits)
+{
+	char name[64];
+	FILE *file;
+	long count;
+
+	file = fopen(MODULE_DIR "nmi_gaps", "r");
+	if (!file)
+		return -1;
+
+	while (fscanf(file, "%63s %ld", name, &count) == 2) {
+		size_t i;
+
+		for (i = 0; i < ARRAY_SIZE(gaps); i++) {
+			if (!strcmp(name, gaps[i]))
+				break;
+		}
+		if (i < ARRAY_SIZE(gaps))
+			hits->gap[i] += count;
+		else if (!strcmp(name, "lost"))
+			hits->lost += count;
+		else
+			hits->others += count;
+	}
+	fclose(file);
+
+	return 0;
+}
+
+static bool hit_all(const struct hits *hits, long enough)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(gaps); i++) {
+		if (hits->gap[i] < enough)
+			return false;
+	}
+
+	return true;
+}
+
+static void send_nmis(int cpu, struct hits *hits, long enough)
+{
+	long deadline = now_ms() + rounds(NMI_DEADLINE_MS, NMI_DEADLINE_LONG_MS);
+
+	while (!hit_all(hits, enough) && now_ms() < deadline) {
+		if (write_number(MODULE_DIR "nmi_storm",
+				 (long)cpu << STORM_CPU_SHIFT | NMI_PIECE))
+			hits->failed++;
+		if (add_hits(hits) || hits->failed)
+			break;
+	}
+}
+
+TEST_F_TIMEOUT(nmi_gaps, no_stale_translation, TEST_TIMEOUT_S)
+{
+	struct spinner *spinner = &self->lab.spinners[0];
+	long enough = rounds(NR_HITS, NR_HITS_LONG);
+	struct hits hits = { };
+	long stale, deferred;
+
+	/* The others would only take time from these two, where CPUs are emulated. */
+	spinners_keep(&self->lab, 1);
+
+	deferred = cpu_stat(spinner->cpu, "deferred");
+	ASSERT_EQ(0, write_number(MODULE_DIR "check", 0));
+	ASSERT_EQ(0, write_number(MODULE_DIR "nmi_word", (unsigned long)&spinner->page->go));
+	spinner_ask(spinner, SPINNER_FOLLOW);
+	send_nmis(spinner->cpu, &hits, enough);
+
+	EXPECT_EQ(0, spinner_do(spinner, SPINNER_ENTER));
+	deferred = cpu_stat(spinner->cpu, "deferred") - deferred;
+	stale = read_number(MODULE_DIR "check");
+
+	for (size_t i = 0; i < ARRAY_SIZE(gaps); i++) {
+		TH_LOG("cpu %d: %ld NMIs in the gap %s", spinner->cpu, hits.gap[i], gaps[i]);
+		EXPECT_GE(hits.gap[i], enough);
+	}
+	TH_LOG("cpu %d: %ld NMIs elsewhere, %ld lost, %ld requests deferred, %ld stale",
+	       spinner->cpu, hits.others, hits.lost, deferred, stale);
+	EXPECT_EQ(0, hits.lost);
+	EXPECT_EQ(0, hits.failed);
+	EXPECT_GE(deferred, 1);
+	EXPECT_EQ(0, stale);
+}
+
+TEST_HARNESS_MAIN
