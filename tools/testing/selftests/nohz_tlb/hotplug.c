@@ -155,16 +155,21 @@ static long count_stale(struct spinner *spinner, int nr)
 static int replug(struct nohz_tlb *lab, int cpu, struct outcome *outcome)
 {
 	struct counters before, offline, online, after;
+	unsigned long next;
 	cpu_set_t mask;
 	long stale;
 
 	get_counters(cpu, &before);
+	if (spinner_do(&lab->spinners[0], SPINNER_READ))
+		return -1;
+	next = !lab->spinners[0].page->value;
 	spinners_keep(lab, 0);
 	if (set_online(cpu, false))
 		return -1;
 
 	get_counters(cpu, &offline);
-	if (write_number(MODULE_DIR "flush", NR_FLUSHES))
+	if (write_number(MODULE_DIR "window", next) ||
+	    write_number(MODULE_DIR "flush", NR_FLUSHES))
 		return -1;
 	outcome->left_offline += cpu_stat(cpu, "deferred") - offline.deferred;
 
@@ -174,6 +179,9 @@ static int replug(struct nohz_tlb *lab, int cpu, struct outcome *outcome)
 		return -1;
 
 	get_counters(cpu, &online);
+	if (spinner_do(&lab->spinners[0], SPINNER_READ))
+		return -1;
+	outcome->stale += lab->spinners[0].page->value != next;
 	stale = count_stale(&lab->spinners[0], NR_READS);
 	if (stale < 0)
 		return -1;
@@ -205,7 +213,7 @@ static int flush_once(struct spinner *spinner, struct counters *risen)
 	return 0;
 }
 
-TEST_F_TIMEOUT(hotplug, offline_and_back, TEST_TIMEOUT_S)
+TEST_F_TIMEOUT(hotplug, offline_and_back, LONG_TIMEOUT_S)
 {
 	long nr = rounds(NR_REPLUGS, NR_REPLUGS_LONG);
 	struct outcome outcome = { };
@@ -215,6 +223,7 @@ TEST_F_TIMEOUT(hotplug, offline_and_back, TEST_TIMEOUT_S)
 	pid_t storm;
 
 	spinners_keep(&self->lab, 1);
+	ASSERT_EQ(0, write_number(MODULE_DIR "check", 0));
 	storm = storm_start(0, LONG_MAX);
 	ASSERT_GT(storm, 0);
 	while (!err && outcome.replugs < nr)
@@ -229,6 +238,7 @@ TEST_F_TIMEOUT(hotplug, offline_and_back, TEST_TIMEOUT_S)
 	EXPECT_EQ(0, outcome.left_offline);
 	EXPECT_GE(outcome.left_online, nr);
 	EXPECT_EQ(0, outcome.stale);
+	EXPECT_EQ(0, read_number(MODULE_DIR "check"));
 	EXPECT_EQ(0, outcome.backwards);
 
 	/* Now that nobody is about to count a flush that the CPU has done already. */
@@ -301,6 +311,7 @@ TEST_F_TIMEOUT(hotplug, suspend, TEST_TIMEOUT_S)
 {
 	struct counters before[MAX_SPINNERS], after;
 	struct received received[MAX_SPINNERS];
+	unsigned long next;
 	long stale;
 	int err;
 
@@ -325,9 +336,12 @@ TEST_F_TIMEOUT(hotplug, suspend, TEST_TIMEOUT_S)
 	if (self->runtime >= 0)
 		ASSERT_EQ(0, set_fair_servers(&self->lab, 0));
 
-	/* With a flush pending on each isolated CPU. */
+	/* With a flush pending on each isolated CPU, and an old page in its TLB. */
 	ASSERT_EQ(0, trace_start());
-	ASSERT_EQ(0, write_number(MODULE_DIR "flush", 1));
+	for (int i = 0; i < self->lab.nr_spinners; i++)
+		ASSERT_EQ(0, spinner_do(&self->lab.spinners[i], SPINNER_READ));
+	next = !self->lab.spinners[0].page->value;
+	ASSERT_EQ(0, write_number(MODULE_DIR "window", next));
 	err = write_text("/sys/power/state", "mem") ? errno : 0;
 	ASSERT_EQ(0, trace_count(&self->lab, received));
 	if (err == EBUSY)
@@ -342,6 +356,9 @@ TEST_F_TIMEOUT(hotplug, suspend, TEST_TIMEOUT_S)
 		ASSERT_EQ(1, count_downs(cpu));
 		ASSERT_TRUE(is_online(cpu));
 		ASSERT_EQ(0, spinner_return(spinner));
+		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
+		if (!i)
+			EXPECT_EQ(next, spinner->page->value);
 		stale = count_stale(spinner, NR_READS);
 		get_counters(cpu, &after);
 

@@ -46,8 +46,9 @@
 #define DEADLINE_MS	20000
 /* How long an isolated CPU must take no timer interrupt to count as quiet. */
 #define QUIET_MS	200
-/* For the long forms, see rounds(). The short ones take seconds. */
-#define TEST_TIMEOUT_S	10800
+#define TEST_TIMEOUT_S	300
+/* For what has a long form, see rounds(). */
+#define LONG_TIMEOUT_S	10800
 #define SMALL_STACK	65536
 #define NR_PAUSES	256
 #define STORM_PIECE	100000L
@@ -275,7 +276,8 @@ static inline long vm_event(const char *name)
 /* What @row of /proc/interrupts, such as "LOC:", has for @cpu: -1 without it. */
 static inline long nr_interrupts(const char *row, int cpu)
 {
-	char line[4096];
+	char line[16384];
+	int column = 0, found;
 	long value = -1;
 	FILE *file;
 	char *cur;
@@ -284,12 +286,20 @@ static inline long nr_interrupts(const char *row, int cpu)
 	if (!file)
 		return -1;
 
+	/* The head has the CPUs that are online. */
+	if (fgets(line, sizeof(line), file)) {
+		for (cur = strstr(line, "CPU"); cur; cur = strstr(cur + 1, "CPU")) {
+			found = atoi(cur + strlen("CPU"));
+			column += found <= cpu;
+		}
+	}
+
 	while (fgets(line, sizeof(line), file)) {
 		cur = strstr(line, row);
 		if (!cur)
 			continue;
 		cur += strlen(row);
-		for (int i = 0; i <= cpu; i++)
+		for (int i = 0; i < column; i++)
 			value = strtol(cur, &cur, 10);
 	}
 	fclose(file);
@@ -529,6 +539,8 @@ static inline long spinner_compat(void)
 		uint32_t offset;
 		uint16_t selector;
 	} target = { (uintptr_t)self->low, USER32_CS };
+	void *pointer = &target;
+	long ax = 0;
 
 	memcpy(self->low, syscall_insn, sizeof(syscall_insn));
 	asm volatile("leaq -128(%%rsp), %%rsp\n\t"
@@ -539,8 +551,9 @@ static inline long spinner_compat(void)
 		     "ljmp *(%[target])\n\t"
 		     "1: popq %%rbp\n\t"
 		     "leaq 128(%%rsp), %%rsp"
-		     : [sp] "=m" (self->compat_sp), [ip] "=m" (self->compat_ip)
-		     : [target] "d" (&target), "a" (0)
+		     : [sp] "=m" (self->compat_sp), [ip] "=m" (self->compat_ip),
+		       [target] "+d" (pointer), "+a" (ax)
+		     :
 		     : "rbx", "rcx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
 		       "r14", "r15", "cc", "memory");
 
@@ -551,11 +564,13 @@ static inline long spinner_compat(void)
 /* Without a stack the frame cannot be read, and the signal for that follows. */
 static inline void spinner_sigreturn(void)
 {
+	long ax = SYS_rt_sigreturn;
+
 	asm volatile("movq %%rsp, %%rbx\n\t"
 		     "xorl %%esp, %%esp\n\t"
 		     "syscall\n\t"
 		     "movq %%rbx, %%rsp"
-		     : : "a" (SYS_rt_sigreturn) : "rbx", "rcx", "r11", "cc", "memory");
+		     : "+a" (ax) : : "rbx", "rcx", "r11", "cc", "memory");
 }
 
 static inline void spinner_iret(int entry, int shift)
@@ -633,7 +648,8 @@ static inline long spinner_obey(struct spinner_page *page, uint32_t request, cha
 		asm volatile("int3");
 		break;
 	case SPINNER_DB:
-		asm volatile("pushfq; orq %0, (%%rsp); popfq; nop"
+		asm volatile("leaq -128(%%rsp), %%rsp; pushfq; orq %0, (%%rsp); popfq; "
+			     "leaq 128(%%rsp), %%rsp"
 			     : : "i" (X86_EFLAGS_TF) : "cc", "memory");
 		break;
 	case SPINNER_WATCH:
@@ -837,6 +853,11 @@ static inline long count_pending(struct nohz_tlb *lab)
 	return drained;
 }
 
+static inline int module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
 /* Load a module that lies beside the test program, with @params: 0, or -errno. */
 static inline int module_load(const char *name, const char *params)
 {
@@ -851,15 +872,12 @@ static inline int module_load(const char *name, const char *params)
 	if (fd < 0)
 		return -errno;
 	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
+	/* A test that was killed may have left it, in whatever state. */
+	if (ret == -EEXIST && !module_unload(name))
+		ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
 	close(fd);
 
-	/* A test that was killed may have left it. */
-	return ret == -EEXIST ? 0 : ret;
-}
-
-static inline int module_unload(const char *name)
-{
-	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+	return ret;
 }
 
 /*

@@ -38,7 +38,11 @@
  * nmi_word        The address, in the writer's memory, of the two numbers by which
  *                 nmi_storm does so: it counts the first one up, and the task sets
  *                 the second one to the same.
- * nmi_gaps        Reading it says where the NMIs of the last storm hit.
+ * nmi_gaps        Reading it says where the NMIs of the last storm hit, how many did,
+ *                 and how many of these came when a request was there to be served.
+ * served_faults   Reads how many faults of iret came when a request was there that
+ *                 was made after the CPU had left the kernel. Writing any number sets
+ *                 that to 0.
  * flush           Writing N makes N deferrable flushes of the window.
  * flush_outside   The same for a range that starts in the vmalloc area and ends
  *                 outside of it.
@@ -159,6 +163,11 @@ struct slot {
 static struct slot slots[NR_SLOTS];
 static atomic_t nr_stale = ATOMIC_INIT(0);
 
+/* The flushes that a CPU had done for others when it last went to user mode. */
+static DEFINE_PER_CPU(unsigned long, flushes_at_exit);
+/* Faults of iret at which a request was served that came after that. */
+static atomic_t nr_served_faults = ATOMIC_INIT(0);
+
 /* Where NMIs of a storm hit the kernel, written by the NMI handler alone. */
 struct nmi_place {
 	unsigned long ip;
@@ -167,6 +176,8 @@ struct nmi_place {
 	/* The code that was hit had changed CR4.PGE, and not changed it back. */
 	bool in_toggle;
 	unsigned int count;
+	/* So many came when a request was there that they had to serve. */
+	unsigned int served;
 };
 
 enum nmi_gap {
@@ -260,16 +271,17 @@ static int window_noflush_set(u64 nr)
 static int window_open(void)
 {
 	unsigned int level;
-	void *area;
+	void *area, *old;
 
 	area = vmap(window_pages, 1, VM_MAP, PAGE_KERNEL);
 	if (!area)
 		return -ENOMEM;
 
 	/* The old one goes last, so that the new one lies elsewhere. */
-	if (window)
-		vunmap(window);
-	window = area;
+	old = window;
+	WRITE_ONCE(window, area);
+	if (old)
+		vunmap(old);
 	window_pte = lookup_address((unsigned long)window, &level);
 
 	return window_pte && level == PG_LEVEL_4K ? 0 : -EINVAL;
@@ -311,6 +323,23 @@ static void check_slots(void)
 		if (READ_ONCE(*(u64 *)slots[i].addr) < published)
 			atomic_inc(&nr_stale);
 	}
+}
+
+/* Whether a request was served on this CPU since it last left the kernel. */
+static bool was_served(void)
+{
+	return this_cpu_read(context_tracking.nr_tlb_flushes) !=
+	       this_cpu_read(flushes_at_exit);
+}
+
+/*
+ * On the way out, and before user mode: have translations in the TLB that the next
+ * request makes stale.
+ */
+static void user_enter_probe(void *data, int dummy)
+{
+	check_slots();
+	this_cpu_write(flushes_at_exit, this_cpu_read(context_tracking.nr_tlb_flushes));
 }
 
 static int exchange_set(u64 val)
@@ -402,6 +431,9 @@ static void signal_probe(void *data, int sig, struct kernel_siginfo *info,
 			 struct task_struct *task, int group, int result)
 {
 	check_slots();
+	/* In these tests only an iret that faults brings this signal. */
+	if (sig == SIGBUS && was_served())
+		atomic_inc(&nr_served_faults);
 	event_happened(EVENT_SIGNAL);
 }
 
@@ -493,6 +525,7 @@ static void nmi_record(struct pt_regs *regs)
 		if (place->ip == regs->ip && place->in_eqs == in_eqs &&
 		    place->in_toggle == in_toggle) {
 			place->count++;
+			place->served += was_served();
 			return;
 		}
 	}
@@ -595,6 +628,18 @@ static int nmi_round(unsigned int cpu, u32 go, u32 time)
 	}
 
 	return nmi_wait_task(go);
+}
+
+static int served_faults_get(u64 *val)
+{
+	*val = atomic_read(&nr_served_faults);
+	return 0;
+}
+
+static int served_faults_set(u64 val)
+{
+	atomic_set(&nr_served_faults, 0);
+	return 0;
 }
 
 static int nmi_word_set(u64 val)
@@ -741,7 +786,7 @@ static enum nmi_gap flush_gap(unsigned long ip, unsigned long offset, const char
 
 static int nmi_gaps_show(struct seq_file *m, void *unused)
 {
-	unsigned int count[NR_GAPS] = { };
+	unsigned int count[NR_GAPS] = { }, served[NR_GAPS] = { };
 	char name[KSYM_SYMBOL_LEN];
 	unsigned long offset;
 	enum nmi_gap gap;
@@ -760,6 +805,7 @@ static int nmi_gaps_show(struct seq_file *m, void *unused)
 		else
 			gap = flush_gap(place->ip, offset, name, place->in_toggle);
 		count[gap] += place->count;
+		served[gap] += place->served;
 		cond_resched();
 	}
 	count[GAP_USER] = nmi_user;
@@ -767,7 +813,7 @@ static int nmi_gaps_show(struct seq_file *m, void *unused)
 	count[GAP_LOST] = nmi_lost;
 
 	for (i = 0; i < NR_GAPS; i++)
-		seq_printf(m, "%s %u\n", nmi_gap_names[i], count[i]);
+		seq_printf(m, "%s %u %u\n", nmi_gap_names[i], count[i], served[i]);
 
 	return 0;
 }
@@ -1021,7 +1067,9 @@ static int uncached_set(u64 val)
 	err = set_memory_uc(addr, 1);
 	if (!err)
 		err = set_memory_wb(addr, 1);
-	free_page(addr);
+	/* Better lost than uncached. */
+	if (!err)
+		free_page(addr);
 
 	return err;
 }
@@ -1104,6 +1152,7 @@ static const struct test_file test_files[] = {
 	{ .name = "check",		.get = check_get, .set = check_set },
 	{ .name = "nmi_storm",		.set = nmi_storm_set },
 	{ .name = "nmi_word",		.set = nmi_word_set },
+	{ .name = "served_faults",	.get = served_faults_get, .set = served_faults_set },
 	{ .name = "flush",		.set = flush_set },
 	{ .name = "flush_outside",	.set = flush_outside_set },
 	{ .name = "purge",		.get = purge_get, .set = purge_set },
@@ -1173,6 +1222,7 @@ static struct test_probe test_probes[] = {
 	{ .name = "page_fault_user",		.probe = page_fault_probe },
 	{ .name = "signal_generate",		.probe = signal_probe },
 	{ .name = "reschedule_entry",		.probe = reschedule_probe },
+	{ .name = "user_enter",			.probe = user_enter_probe },
 	{ .name = "user_exit",			.probe = user_exit_probe },
 	{ .name = "percpu_alloc_percpu",	.probe = percpu_probe },
 };
