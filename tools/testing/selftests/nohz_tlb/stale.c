@@ -136,8 +136,8 @@ TEST_F_TIMEOUT(stale, int80, TEST_TIMEOUT_S)
 static void iret_fault(struct __test_metadata *_metadata, struct nohz_tlb *lab,
 		       enum spinner_command command)
 {
-	long nr = rounds(NR_IRETS, NR_IRETS_LONG);
 	struct spinner *spinner = &lab->spinners[0];
+	long nr = rounds(NR_IRETS, NR_IRETS_LONG);
 	long deferred, stale;
 	pid_t storm;
 

@@ -28,8 +28,8 @@
  * exchange        Writing N * 16 + S exchanges the page behind window S of several
  *                 others N times, each time with a deferrable flush. The pages hold
  *                 rising numbers.
- * check           Reading it makes the CPU read all these windows, and gives how
- *                 often any CPU has found a number there that was exchanged already
+ * check           Reading it makes the CPU read all these windows, many times, and
+ *                 gives how often any CPU has found a number there that was exchanged already
  *                 before it looked. Signals, NMIs and other events check as well.
  *                 Writing any number sets that count to 0.
  * nmi_storm       Writing CPU * 2^32 + N sends N NMIs to a CPU, each after the one
@@ -110,6 +110,7 @@
 #define NR_SLOTS		4
 #define SLOT_PAGES		64
 #define SLOT_SHIFT		4
+#define NR_CHECKS		200
 #define MAX_BREAKPOINTS		64
 #define STORM_CPU_SHIFT		32
 #define STORM_TIMEOUT		HZ
@@ -360,9 +361,13 @@ static int exchange_set(u64 val)
 	return 0;
 }
 
+/* For a while, so that requests come meanwhile: none may be left to this CPU now. */
 static int check_get(u64 *val)
 {
-	check_slots();
+	int i;
+
+	for (i = 0; i < NR_CHECKS; i++)
+		check_slots();
 	*val = atomic_read(&nr_stale);
 	return 0;
 }
