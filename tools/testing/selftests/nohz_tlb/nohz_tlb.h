@@ -51,6 +51,7 @@
 #define LONG_TIMEOUT_S	10800
 #define SMALL_STACK	65536
 #define NR_PAUSES	256
+#define PAUSE_LOOPS	64
 #define STORM_PIECE	100000L
 #define STORM_SLOT_SHIFT	4
 
@@ -587,7 +588,7 @@ static inline long spinner_storm(struct spinner_page *page, uint32_t request)
 	char text[24];
 
 	for (turn = 1; __atomic_load_n(&page->request, __ATOMIC_ACQUIRE) == request; turn++) {
-		for (unsigned int pause = turn % NR_PAUSES; pause; pause--)
+		for (unsigned int pause = turn % NR_PAUSES * PAUSE_LOOPS; pause; pause--)
 			asm volatile("" : : : "memory");
 		if (turn % 4)
 			syscall(SYS_getppid);

@@ -110,7 +110,7 @@
 #define NR_SLOTS		4
 #define SLOT_PAGES		64
 #define SLOT_SHIFT		4
-#define NR_CHECKS		200
+#define NR_CHECKS		5000
 #define MAX_BREAKPOINTS		64
 #define STORM_CPU_SHIFT		32
 #define STORM_TIMEOUT		HZ
