@@ -32,7 +32,6 @@ TEST_F_TIMEOUT(alias, drained_with_nothing_to_purge, TEST_TIMEOUT_S)
 {
 	struct received received[MAX_SPINNERS];
 	long flushed[MAX_SPINNERS];
-	bool disturbed;
 
 	for (int try = 1; try <= NR_TRIES; try++) {
 		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
@@ -46,13 +45,7 @@ TEST_F_TIMEOUT(alias, drained_with_nothing_to_purge, TEST_TIMEOUT_S)
 		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
 		ASSERT_EQ(0, trace_count(&self->lab, received));
 
-		disturbed = false;
-		for (int i = 0; i < self->lab.nr_spinners; i++) {
-			if (received[i].flushes || received[i].others ||
-			    received[i].interrupts)
-				disturbed = true;
-		}
-		if (!disturbed)
+		if (!spinners_disturbed(&self->lab, received))
 			break;
 	}
 

@@ -129,25 +129,6 @@ static long went_down(const struct counters *before, const struct counters *afte
 	       (after->drained < before->drained);
 }
 
-/* How many of @nr reads after a deferrable exchange found the old page, or -1. */
-static long count_stale(struct spinner *spinner, int nr)
-{
-	unsigned long next;
-	long stale = 0;
-
-	while (nr--) {
-		if (spinner_do(spinner, SPINNER_READ))
-			return -1;
-		next = !spinner->page->value;
-		if (write_number(MODULE_DIR "window", next) ||
-		    spinner_do(spinner, SPINNER_READ))
-			return -1;
-		stale += spinner->page->value != next;
-	}
-
-	return stale;
-}
-
 /*
  * Take @cpu, where the only spinner is, offline and back, and add what was seen:
  * 0, or -1 if that fails.
@@ -182,7 +163,8 @@ static int replug(struct nohz_tlb *lab, int cpu, struct outcome *outcome)
 	if (spinner_do(&lab->spinners[0], SPINNER_READ))
 		return -1;
 	outcome->stale += lab->spinners[0].page->value != next;
-	stale = count_stale(&lab->spinners[0], NR_READS);
+	stale = count_stale(&lab->spinners[0], MODULE_DIR "window", SPINNER_READ,
+			    NR_READS);
 	if (stale < 0)
 		return -1;
 	get_counters(cpu, &after);
@@ -359,7 +341,7 @@ TEST_F_TIMEOUT(hotplug, suspend, TEST_TIMEOUT_S)
 		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
 		if (!i)
 			EXPECT_EQ(next, spinner->page->value);
-		stale = count_stale(spinner, NR_READS);
+		stale = count_stale(spinner, MODULE_DIR "window", SPINNER_READ, NR_READS);
 		get_counters(cpu, &after);
 
 		TH_LOG("cpu %d: %d reads after a suspend, %ld flushes left to it, %ld stale",

@@ -14,7 +14,6 @@
 #define NR_HITS			10
 #define NR_HITS_LONG		10000
 #define NMI_PIECE		500L
-#define STORM_CPU_SHIFT		32
 #define NMI_DEADLINE_MS		60000
 #define NMI_DEADLINE_LONG_MS	7200000
 
@@ -116,7 +115,7 @@ TEST_F_TIMEOUT(nmi_gaps, no_stale_translation, LONG_TIMEOUT_S)
 
 	deferred = cpu_stat(spinner->cpu, "deferred");
 	ASSERT_EQ(0, write_number(MODULE_DIR "check", 0));
-	ASSERT_EQ(0, write_number(MODULE_DIR "nmi_word", (unsigned long)&spinner->page->go));
+	ASSERT_EQ(0, write_number(MODULE_DIR "nmi_word", (unsigned long)&spinner->page->nmi));
 	spinner_ask(spinner, SPINNER_FOLLOW);
 	send_nmis(spinner->cpu, &hits, enough);
 

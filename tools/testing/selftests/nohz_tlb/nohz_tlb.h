@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "test_modules/nohz_tlb_test.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define SWITCH_FILE	DEBUGFS "x86/nohz_tlb"
@@ -53,7 +54,11 @@
 #define NR_PAUSES	256
 #define PAUSE_LOOPS	64
 #define STORM_PIECE	100000L
-#define STORM_SLOT_SHIFT	4
+/*
+ * The window moves after so many rounds. A TLB has room for few translations of
+ * addresses that collide, so at an unlucky one there is never a stale one.
+ */
+#define MOVE_ROUNDS	10
 
 enum spinner_command {
 	SPINNER_ENTER,		/* enter the kernel and come back */
@@ -77,21 +82,6 @@ enum spinner_command {
 	SPINNER_FOLLOW,		/* the same, but only when the module wants it */
 };
 
-/* Events at which a CPU reads the window, as in the test module. */
-enum test_event {
-	EVENT_NONE,
-	EVENT_PAGE_FAULT,
-	EVENT_SIGNAL,
-	EVENT_RESCHEDULE,
-	EVENT_CALL,
-	EVENT_TIMER,
-	EVENT_NMI,
-	EVENT_BREAKPOINT,
-	EVENT_ENTRY,
-};
-
-#define EVENT_CPU_SHIFT	4
-
 /*
  * Shared between the test and a spinner, so that a spinner is told what to do,
  * and tells what it saw, without a system call on either side.
@@ -102,9 +92,7 @@ struct spinner_page {
 	uint32_t command;
 	int32_t error;
 	uint64_t value;
-	/* The module's struct nmi_word. */
-	uint32_t go;
-	uint32_t came;
+	struct nmi_word nmi;
 };
 
 struct spinner {
@@ -348,7 +336,7 @@ enum {
 
 #define LDT_SELECTOR(entry)	((entry) << 3 | 7)
 /* The kernel's code segments for 64-bit and 32-bit user mode. */
-#define USER_CS			0x33ULL
+#define USER_CS			0x33
 #define USER32_CS		0x23
 
 #define CSGSFS_CS_SHIFT		0
@@ -377,26 +365,26 @@ struct spinner_self {
 
 static struct spinner_self spinner_self;
 
-/* Have the return from this signal fault at iret. */
-static inline void spinner_break_segments(greg_t *regs)
+static inline void set_selector(greg_t *regs, int shift, uint64_t selector)
 {
 	uint64_t segments = regs[REG_CSGSFS];
 
-	spinner_self.segments = segments;
-	segments &= ~(SELECTOR_MASK << spinner_self.bad_shift);
-	segments |= (uint64_t)spinner_self.bad_selector << spinner_self.bad_shift;
-	regs[REG_CSGSFS] = segments;
+	regs[REG_CSGSFS] = (segments & ~(SELECTOR_MASK << shift)) | selector << shift;
+}
+
+/* Have the return from this signal fault at iret. */
+static inline void spinner_break_segments(greg_t *regs)
+{
+	spinner_self.segments = regs[REG_CSGSFS];
+	set_selector(regs, spinner_self.bad_shift, spinner_self.bad_selector);
 	spinner_self.bad_selector = 0;
 }
 
 /* Leave 32-bit code: SIGILL means that this CPU has no such system calls there. */
 static inline void spinner_leave_compat(int sig, greg_t *regs)
 {
-	uint64_t segments = regs[REG_CSGSFS];
-
 	spinner_self.compat_error = sig == SIGILL ? EOPNOTSUPP : 0;
-	segments &= ~(SELECTOR_MASK << CSGSFS_CS_SHIFT);
-	regs[REG_CSGSFS] = segments | USER_CS << CSGSFS_CS_SHIFT;
+	set_selector(regs, CSGSFS_CS_SHIFT, USER_CS);
 	regs[REG_RIP] = spinner_self.compat_ip;
 	regs[REG_RSP] = spinner_self.compat_sp;
 	spinner_self.compat_ip = 0;
@@ -458,25 +446,17 @@ static inline bool has_ldt(void)
 }
 
 /* Kernels without modify_ldt() have no such iret either. */
-static inline void spinner_set_ldt(void)
+static inline void spinner_set_segment(int entry, int contents)
 {
-	struct user_desc stack = {
-		.entry_number = LDT_STACK,
+	struct user_desc segment = {
+		.entry_number = entry,
 		.limit = UINT16_MAX,
 		.seg_32bit = 1,
-		.contents = MODIFY_LDT_CONTENTS_DATA,
-		.seg_not_present = 1,
-	};
-	struct user_desc code = {
-		.entry_number = LDT_CODE,
-		.limit = UINT16_MAX,
-		.seg_32bit = 1,
-		.contents = MODIFY_LDT_CONTENTS_CODE,
+		.contents = contents,
 		.seg_not_present = 1,
 	};
 
-	syscall(SYS_modify_ldt, 1, &stack, sizeof(stack));
-	syscall(SYS_modify_ldt, 1, &code, sizeof(code));
+	syscall(SYS_modify_ldt, 1, &segment, sizeof(segment));
 }
 
 static inline int spinner_prepare(void)
@@ -493,7 +473,8 @@ static inline int spinner_prepare(void)
 	    self->breakpoint < 0)
 		return -1;
 
-	spinner_set_ldt();
+	spinner_set_segment(LDT_STACK, MODIFY_LDT_CONTENTS_DATA);
+	spinner_set_segment(LDT_CODE, MODIFY_LDT_CONTENTS_CODE);
 	self->low = mmap(NULL, page_size, PROT_READ | PROT_WRITE | PROT_EXEC,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	if (self->low == MAP_FAILED || spinner_catch_traps() || mlockall(MCL_CURRENT))
@@ -605,11 +586,11 @@ static inline long spinner_follow(struct spinner_page *page, uint32_t request)
 	uint32_t go;
 
 	do {
-		go = __atomic_load_n(&page->go, __ATOMIC_ACQUIRE);
-		if (go == page->came)
+		go = __atomic_load_n(&page->nmi.go, __ATOMIC_ACQUIRE);
+		if (go == page->nmi.came)
 			continue;
 		syscall(SYS_getppid);
-		__atomic_store_n(&page->came, go, __ATOMIC_RELEASE);
+		__atomic_store_n(&page->nmi.came, go, __ATOMIC_RELEASE);
 	} while (__atomic_load_n(&page->request, __ATOMIC_ACQUIRE) == request);
 
 	return 0;
@@ -766,6 +747,35 @@ static inline int spinner_repeat(struct spinner *spinner, enum spinner_command c
 		err = spinner_do(spinner, command);
 
 	return err;
+}
+
+/* Have the window lie elsewhere in every so many rounds: 0, or -1. */
+static inline int move_window(int round)
+{
+	return round % MOVE_ROUNDS ? 0 : write_number(MODULE_DIR "window_move", 1);
+}
+
+/*
+ * Play @nr rounds: have the spinner read the window, put the other page behind it
+ * by a write to @replace, and have the spinner read it again, by @command. How many
+ * of these found the old page, or -1.
+ */
+static inline long count_stale(struct spinner *spinner, const char *replace,
+			       enum spinner_command command, int nr)
+{
+	unsigned long next;
+	long stale = 0;
+
+	for (int round = 0; round < nr; round++) {
+		if (move_window(round) || spinner_do(spinner, SPINNER_READ))
+			return -1;
+		next = !spinner->page->value;
+		if (write_number(replace, next) || spinner_do(spinner, command))
+			return -1;
+		stale += spinner->page->value != next;
+	}
+
+	return stale;
 }
 
 /* Have the spinner stay in the kernel until it is released: 0, or -errno. */
@@ -1000,6 +1010,18 @@ static inline int trace_count(struct nohz_tlb *self, struct received *received)
 	return 0;
 }
 
+/* Whether a spinner got anything but drains, since the trace was started. */
+static inline bool spinners_disturbed(const struct nohz_tlb *self,
+				      const struct received *received)
+{
+	for (int i = 0; i < self->nr_spinners; i++) {
+		if (received[i].flushes || received[i].others || received[i].interrupts)
+			return true;
+	}
+
+	return false;
+}
+
 /*
  * Start a process that makes @nr exchanges in @slot, see the module's file exchange,
  * on the CPUs of its parent: its id, or -1.
@@ -1018,7 +1040,7 @@ static inline pid_t storm_start(int slot, long nr)
 	/* In pieces, so that the number and the slot fit into one number. */
 	for (long left = nr; left > 0; left -= MIN(left, STORM_PIECE)) {
 		if (write_number(MODULE_DIR "exchange",
-				 MIN(left, STORM_PIECE) << STORM_SLOT_SHIFT | slot))
+				 MIN(left, STORM_PIECE) << SLOT_SHIFT | slot))
 			_exit(1);
 	}
 	_exit(0);
@@ -1039,6 +1061,10 @@ static inline int storm_wait(pid_t pid)
 static inline int storm_stop(pid_t pid)
 {
 	int status;
+
+	/* As a process id, -1 is everybody. */
+	if (pid < 0)
+		return -1;
 
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid)

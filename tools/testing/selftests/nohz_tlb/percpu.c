@@ -33,7 +33,6 @@ TEST_F_TIMEOUT(percpu, reclaim_is_deferred, TEST_TIMEOUT_S)
 {
 	struct received received[MAX_SPINNERS];
 	long before, deadline;
-	bool disturbed;
 
 	for (int try = 1; try <= NR_TRIES; try++) {
 		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
@@ -50,13 +49,7 @@ TEST_F_TIMEOUT(percpu, reclaim_is_deferred, TEST_TIMEOUT_S)
 		sleep_ms(100);
 		ASSERT_EQ(0, trace_count(&self->lab, received));
 
-		disturbed = false;
-		for (int i = 0; i < self->lab.nr_spinners; i++) {
-			if (received[i].flushes || received[i].others ||
-			    received[i].interrupts)
-				disturbed = true;
-		}
-		if (!disturbed)
+		if (!spinners_disturbed(&self->lab, received))
 			break;
 	}
 

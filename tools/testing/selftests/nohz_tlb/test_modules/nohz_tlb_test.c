@@ -17,7 +17,7 @@
  * held            Reads 1 while a CPU is held.
  * release         Any number ends the hold.
  * event           Writing CPU * 16 + E arms event E, see enum test_event in
- *                 nohz_tlb.h: the CPU reads the window when the event happens to it
+ *                 nohz_tlb_test.h: the CPU reads the window when the event happens to it
  *                 next, in the kernel and before the entry that brought the event
  *                 returns. Gives what it read, or -EAGAIN if that is yet to come.
  *                 Interrupts and NMIs are sent by the write, or by trigger.
@@ -99,20 +99,19 @@
 #include <asm/special_insns.h>
 #include <asm/tlbflush.h>
 
+#include "nohz_tlb_test.h"
+
 #define NR_WINDOW_PAGES		2
 #define PURGE_AREA_PAGES	512
 #define HOLD_TIMEOUT		(10 * HZ)
 #define PURGE_TIMEOUT		(10 * HZ)
 #define MAX_PERCPU_PAGES	1024
 #define PERCPU_KEEP		16
-#define EVENT_CPU_SHIFT		4
 #define TIMER_DELAY		(50 * NSEC_PER_MSEC)
 #define NR_SLOTS		4
 #define SLOT_PAGES		64
-#define SLOT_SHIFT		4
 #define NR_CHECKS		5000
 #define MAX_BREAKPOINTS		64
-#define STORM_CPU_SHIFT		32
 #define STORM_TIMEOUT		HZ
 #define STORM_TRIALS		32
 #define STORM_WAY_IN		4
@@ -123,20 +122,6 @@ static struct page *window_pages[NR_WINDOW_PAGES];
 static void *window;
 static pte_t *window_pte;
 static DEFINE_MUTEX(window_mutex);
-
-/* Numbers as in nohz_tlb.h. */
-enum test_event {
-	EVENT_NONE,
-	EVENT_PAGE_FAULT,
-	EVENT_SIGNAL,
-	EVENT_RESCHEDULE,
-	EVENT_CALL,
-	EVENT_TIMER,
-	EVENT_NMI,
-	EVENT_BREAKPOINT,
-	EVENT_ENTRY,
-	NR_EVENTS
-};
 
 static enum test_event event_armed;
 static unsigned int event_cpu;
@@ -205,13 +190,10 @@ static const char * const nmi_gap_names[] = {
 };
 
 static struct nmi_place nmi_places[MAX_NMI_PLACES];
-/* Shared with the task that is to enter the kernel. */
-struct nmi_word {
-	u32 go;
-	u32 came;
-};
 
+/* Shared with the task that is to enter the kernel. */
 static struct nmi_word __user *nmi_word;
+/* These two are ordered against the NMI handler by the NMI itself. */
 static unsigned int nmi_cpu;
 static unsigned int nmi_sent;
 static unsigned int nmi_handled;
@@ -234,6 +216,51 @@ static void __percpu *percpu_pages[MAX_PERCPU_PAGES];
 
 static struct dentry *test_dir;
 
+/* Map the first of @pages by one small page: NULL if that fails. */
+static void *map_page(struct page **pages, pte_t **pte)
+{
+	unsigned int level;
+	void *addr;
+
+	addr = vmap(pages, 1, VM_MAP, PAGE_KERNEL);
+	if (!addr)
+		return NULL;
+
+	*pte = lookup_address((unsigned long)addr, &level);
+	if (!*pte || level != PG_LEVEL_4K) {
+		vunmap(addr);
+		return NULL;
+	}
+
+	return addr;
+}
+
+/* In one step, so that a CPU may read the page at any time. */
+static void exchange_page(pte_t *pte, struct page *page)
+{
+	set_pte(pte, pfn_pte(page_to_pfn(page), pte_pgprot(*pte)));
+}
+
+/* An array that holds the same page @nr times, for vmap(). */
+static struct page **repeat_page(struct page *page, unsigned long nr)
+{
+	struct page **pages;
+	unsigned long i;
+
+	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL);
+	for (i = 0; pages && i < nr; i++)
+		pages[i] = page;
+
+	return pages;
+}
+
+static bool has_page_table(unsigned long addr)
+{
+	unsigned int level;
+
+	return lookup_address(addr, &level) && level == PG_LEVEL_4K;
+}
+
 static int window_get(u64 *val)
 {
 	*val = READ_ONCE(*(u64 *)window);
@@ -243,16 +270,13 @@ static int window_get(u64 *val)
 static int window_map(u64 nr, bool flush)
 {
 	unsigned long addr = (unsigned long)window;
-	pgprot_t prot;
 
 	if (nr >= NR_WINDOW_PAGES)
 		return -EINVAL;
 
 	guard(mutex)(&window_mutex);
 
-	/* In one step, so that a CPU may read the window at any time. */
-	prot = pte_pgprot(*window_pte);
-	set_pte(window_pte, pfn_pte(page_to_pfn(window_pages[nr]), prot));
+	exchange_page(window_pte, window_pages[nr]);
 	if (flush)
 		flush_tlb_kernel_range_deferrable(addr, addr + PAGE_SIZE);
 
@@ -271,10 +295,9 @@ static int window_noflush_set(u64 nr)
 
 static int window_open(void)
 {
-	unsigned int level;
 	void *area, *old;
 
-	area = vmap(window_pages, 1, VM_MAP, PAGE_KERNEL);
+	area = map_page(window_pages, &window_pte);
 	if (!area)
 		return -ENOMEM;
 
@@ -283,9 +306,8 @@ static int window_open(void)
 	WRITE_ONCE(window, area);
 	if (old)
 		vunmap(old);
-	window_pte = lookup_address((unsigned long)window, &level);
 
-	return window_pte && level == PG_LEVEL_4K ? 0 : -EINVAL;
+	return 0;
 }
 
 static int window_move_set(u64 val)
@@ -306,7 +328,7 @@ static void slot_exchange(struct slot *slot)
 	slot->mapped++;
 	page = slot->pages[slot->mapped % SLOT_PAGES];
 	WRITE_ONCE(*(u64 *)page_address(page), slot->mapped);
-	set_pte(slot->pte, pfn_pte(page_to_pfn(page), pte_pgprot(*slot->pte)));
+	exchange_page(slot->pte, page);
 	flush_tlb_kernel_range_deferrable(addr, addr + PAGE_SIZE);
 	/* Pairs with the acquire in check_slots(): the flush has been asked for. */
 	smp_store_release(&slot->published, slot->mapped);
@@ -936,19 +958,15 @@ static int purge_set(u64 nr)
 {
 	struct page **pages;
 	int err = 0;
-	int i;
 
-	pages = kmalloc_array(PURGE_AREA_PAGES, sizeof(*pages), GFP_KERNEL);
+	pages = repeat_page(window_pages[0], PURGE_AREA_PAGES);
 	if (!pages)
 		return -ENOMEM;
-
-	for (i = 0; i < PURGE_AREA_PAGES; i++)
-		pages[i] = window_pages[0];
 
 	while (nr-- && !err)
 		err = purge_once(pages);
 
-	kfree(pages);
+	kvfree(pages);
 	return err;
 }
 
@@ -960,25 +978,16 @@ static int huge_get(u64 *val)
 
 static int huge_set(u64 nr)
 {
-	unsigned int level;
 	void *area;
 
 	area = vmalloc_huge_node(nr << PAGE_SHIFT, GFP_KERNEL, NUMA_NO_NODE);
 	if (!area)
 		return -ENOMEM;
 
-	lookup_address((unsigned long)area, &level);
-	area_was_huge = level > PG_LEVEL_4K;
+	area_was_huge = !has_page_table((unsigned long)area);
 	vfree(area);
 
 	return purge_set(1);
-}
-
-static bool has_page_table(unsigned long addr)
-{
-	unsigned int level;
-
-	return lookup_address(addr, &level) && level == PG_LEVEL_4K;
 }
 
 static int promote_get(u64 *val)
@@ -995,17 +1004,14 @@ static int promote_set(u64 nr)
 {
 	unsigned long small, large, addr;
 	struct page **pages;
-	unsigned int i;
 
 	nr_promoted = 0;
 	if (!nr || nr > MAX_PROMOTE)
 		return -EINVAL;
 
-	pages = kvmalloc_array(nr * PTRS_PER_PTE, sizeof(*pages), GFP_KERNEL);
+	pages = repeat_page(window_pages[0], nr * PTRS_PER_PTE);
 	if (!pages)
 		return -ENOMEM;
-	for (i = 0; i < nr * PTRS_PER_PTE; i++)
-		pages[i] = window_pages[0];
 
 	small = (unsigned long)vmap(pages, nr * PTRS_PER_PTE, VM_MAP, PAGE_KERNEL);
 	kvfree(pages);
@@ -1316,7 +1322,6 @@ static void free_slot(struct slot *slot)
 
 static int alloc_slot(struct slot *slot)
 {
-	unsigned int level;
 	int i;
 
 	mutex_init(&slot->mutex);
@@ -1326,12 +1331,9 @@ static int alloc_slot(struct slot *slot)
 			return -ENOMEM;
 	}
 
-	slot->addr = vmap(slot->pages, 1, VM_MAP, PAGE_KERNEL);
-	if (!slot->addr)
-		return -ENOMEM;
-	slot->pte = lookup_address((unsigned long)slot->addr, &level);
+	slot->addr = map_page(slot->pages, &slot->pte);
 
-	return slot->pte && level == PG_LEVEL_4K ? 0 : -EINVAL;
+	return slot->addr ? 0 : -ENOMEM;
 }
 
 static void free_slots(void)
