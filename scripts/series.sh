@@ -26,6 +26,12 @@ empty_clone()
 		lab_git -C "$2" checkout-index -z --stdin
 }
 
+# header PATCH KEY: what a mutation says in the lines before its diff.
+header()
+{
+	sed -n "/^diff --git/q; s/^$2: //p" "$1"
+}
+
 # What is wrong, in one sentence, from what git said about a patch.
 why_not()
 {
