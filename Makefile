@@ -28,6 +28,12 @@ test:		## everything: check, build, boots with PTI off and on, kselftests
 instructions: build	## what the entry costs with nothing pending: objdump, base and series
 	@scripts/instructions
 
+audit: build	## what is touched between an entry and the flush: tables and picture
+	@scripts/audit $(AUDIT)
+
+cost: build	## exact instructions of an entry, base and series: table
+	@scripts/cost $(COST)
+
 mutate: build	## break one thing at a time (NAME=... for one) and see a test fail
 	@scripts/mutate $(NAME)
 
@@ -37,4 +43,4 @@ clean:		## remove build/ except the kernel tree
 distclean:	## remove build/ (work that was not exported stops it) and the cache
 	@scripts/clean --all
 
-.PHONY: help install tree export build run check test instructions mutate clean distclean
+.PHONY: help install tree export build run check test instructions audit cost mutate clean distclean

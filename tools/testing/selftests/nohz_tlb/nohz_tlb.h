@@ -296,6 +296,33 @@ static inline long nr_interrupts(const char *row, int cpu)
 	return value;
 }
 
+/*
+ * Have the lab's emulator raise a machine check exception: a deferred error, which
+ * kills nobody. It reads this from the console.
+ */
+static inline int raise_machine_check(int cpu)
+{
+	char text[128];
+
+	/* Valid, uncorrected, enabled and deferred; restart address valid. */
+	snprintf(text, sizeof(text),
+		 "nohz_tlb: monitor: mce %d 1 0xb000100000000000 1 0 0\n", cpu);
+
+	return write_text("/dev/kmsg", text);
+}
+
+static inline bool machine_check_came(int cpu, long before, long timeout)
+{
+	long deadline = now_ms() + timeout;
+
+	do {
+		if (nr_interrupts("MCE:", cpu) > before)
+			return true;
+	} while (now_ms() < deadline);
+
+	return false;
+}
+
 static inline bool cpu_has_flag(const char *flag)
 {
 	bool found = false;

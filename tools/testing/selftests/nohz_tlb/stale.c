@@ -317,33 +317,6 @@ TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 	EXPECT_GE(deferred - early, NR_ENTRY_ROUNDS / 2);
 }
 
-/*
- * Have the lab's emulator raise a machine check exception: a deferred error, which
- * kills nobody. It reads this from the console.
- */
-static int raise_machine_check(int cpu)
-{
-	char text[128];
-
-	/* Valid, uncorrected, enabled and deferred; restart address valid. */
-	snprintf(text, sizeof(text),
-		 "nohz_tlb: monitor: mce %d 1 0xb000100000000000 1 0 0\n", cpu);
-
-	return write_text("/dev/kmsg", text);
-}
-
-static bool machine_check_came(int cpu, long before, long timeout)
-{
-	long deadline = now_ms() + timeout;
-
-	do {
-		if (nr_interrupts("MCE:", cpu) > before)
-			return true;
-	} while (now_ms() < deadline);
-
-	return false;
-}
-
 TEST_F_TIMEOUT(stale, machine_check, TEST_TIMEOUT_S)
 {
 	struct spinner *spinner = &self->lab.spinners[0];

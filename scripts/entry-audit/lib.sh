@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154 # common.sh has set these
+# What scripts/audit and scripts/cost share: the plugin, the guest's programs, a boot
+# with both. Sourced after common.sh, never run.
+
+entry_audit=$scripts/entry-audit
+
+# The version of the plugin interface that the installed QEMU has.
+plugin_api()
+{
+	local said major minor
+
+	said=$(qemu-system-x86_64 --version | head -n 1)
+	[[ $said =~ version\ ([0-9]+)\.([0-9]+) ]] || die "this is no version of QEMU: $said"
+	major=${BASH_REMATCH[1]} minor=${BASH_REMATCH[2]}
+	if ((major > 9 || (major == 9 && minor >= 2))); then
+		echo 4
+	elif ((major == 9)); then
+		echo $((minor + 2))
+	elif ((major >= 5)); then
+		echo 1
+	else
+		die "QEMU $major.$minor is too old for plugins that see memory accesses"
+	fi
+}
+
+# build_plugin DIR: DIR/audit.so
+build_plugin()
+{
+	gcc -O2 -Wall -Wextra -Werror -shared -fPIC "-DQEMU_PLUGIN_VERSION=$(plugin_api)" \
+		-o "$1/audit.so" "$entry_audit/audit.c" 2>"$logs/entry-audit.log" ||
+		die "the plugin does not compile: $(grep -m1 error "$logs/entry-audit.log")"
+}
+
+# build_program DIR: DIR/entries, which shares the spinners of the kselftests.
+build_program()
+{
+	local selftests=$build/linux/tools/testing/selftests
+
+	gcc -static -O2 -Wall -Werror -Wno-unused-function -pthread -D_GNU_SOURCE \
+		-I "$entry_audit" -I "$selftests" -I "$selftests/nohz_tlb" -o "$1/entries" \
+		"$entry_audit/guest/entries.c" 2>"$logs/entry-audit.log" ||
+		die "entries.c does not compile: $(grep -m1 error "$logs/entry-audit.log")"
+}
+
+# build_module TREE DIR: DIR/nohz_tlb_entry.ko
+build_module()
+{
+	make -C "$1" ARCH=x86 CC=gcc KCFLAGS=-Werror M="$entry_audit/guest" MO="$2/module" modules \
+		>"$logs/entry-audit.log" 2>&1 ||
+		die "nohz_tlb_entry.c does not build: $(grep -m1 -E 'error|\*\*\*' "$logs/entry-audit.log") (log: $logs/entry-audit.log)"
+	mv "$2/module/nohz_tlb_entry.ko" "$2/"
+	rm -rf "$2/module"
+}
+
+# run_guest TREE DIR NAME PARAMETERS MODE CPUS [ARGUMENT...]: boots TREE's kernel with the
+# plugin watching CPUS, a word for each, and runs /run/entries MODE CPU ... for each of them. What
+# the plugin saw is in DIR/NAME.raw, what the guest said in DIR/NAME.out.
+run_guest()
+{
+	local tree=$1 dir=$2 name=$3 parameters=$4 mode=$5 cpus=$6 add status=0
+	local image=(--job "$dir/job")
+
+	shift 6
+	{
+		echo "set -- $mode '$cpus' $*"
+		cat "$entry_audit/guest/job"
+	} >"$dir/job"
+	for add in "$dir/entries" "$dir/nohz_tlb_entry.ko"; do
+		image+=(--add "$add:/run/${add##*/}")
+	done
+	[[ $mode != audit ]] ||
+		image+=(--add "$(kselftest_of "$tree")/nohz_tlb/test_modules/nohz_tlb_test.ko:/run/nohz_tlb_test.ko")
+	"$scripts/image" --out "$dir/image" "${image[@]}"
+	rm -f "$dir/$name.raw"
+	"$scripts/boot" --kernel "$tree/arch/x86/boot/bzImage" --initrd "$dir/image" \
+		--append "$parameters" --timeout 900 \
+		--plugin "$dir/audit.so,points=$dir/points,out=$dir/$name.raw,cpus=${cpus// /:}" \
+		--log "$logs/$name.console" --out "$dir/$name.out" || status=$?
+	((!status)) || {
+		add=$(sed -n 's/^@error //p' "$dir/$name.out" "$dir/$name.out.part" 2>/dev/null) || :
+		die "${add:-the guest failed} (console: $logs/$name.console)"
+	}
+	grep -q '^@done' "$dir/$name.out" || die "the guest did not end its report"
+	[[ $(tail -n 1 "$dir/$name.raw" 2>/dev/null) == end ]] ||
+		die "the plugin did not end its report"
+}
+
+kselftest_of()
+{
+	if [[ $1 == "$build/linux" ]]; then
+		echo "$build/kselftest"
+	else
+		echo "$1.kselftest"
+	fi
+}
+
+# other_tree NAME COMMIT: build/NAME is a clone of build/linux at COMMIT, built with --plain.
+other_tree()
+{
+	local dir=$build/$1 commit
+
+	commit=$(lab_git -C "$build/linux" rev-parse "$2")
+	if [[ ! -d $dir ]]; then
+		need_space "$build" 3500
+		rm -rf "$dir.part"
+		lab_git clone -q --shared --no-checkout --no-tags "$build/linux" "$dir.part"
+		lab_git -C "$dir.part" tag base "$(lab_git -C "$build/linux" rev-parse base)"
+		mv "$dir.part" "$dir"
+	fi
+	if [[ $(lab_git -C "$dir" rev-parse HEAD) != "$commit" || ! -e $dir/Kbuild ]]; then
+		{
+			lab_git -C "$dir" fetch -q "$build/linux" "$commit" &&
+			lab_git -C "$dir" checkout -q -f --detach "$commit"
+		} || die "$dir cannot be brought to $2 of build/linux; remove it"
+	fi
+	"$scripts/build" --tree "$dir" --plain
+}
