@@ -7,7 +7,7 @@ BEGIN {
 	# The first that fits counts, so those within others come first.
 	regions = split("own_stack percpu kernel_text kernel_data cpu_entry_area espfix ldt_of_pti fixmap module vmalloc vmemmap direct_map", region_of, " ")
 	# What the argument allows, and what no mapping change can reach.
-	split("own_stack percpu kernel_text kernel_data cpu_entry_area espfix ldt_of_pti fixmap vmemmap direct_map user", i, " ")
+	split("own_stack percpu ldt kernel_text kernel_data cpu_entry_area espfix ldt_of_pti fixmap vmemmap direct_map user", i, " ")
 	for (k in i)
 		allowed[i[k]]
 
@@ -81,6 +81,12 @@ function region(addr,    i, k) {
 	return "unknown"
 }
 
+# The LDT has no area of its own in which to look for it, but an owner.
+function region_of_data(addr,    where) {
+	where = region(addr)
+	return where == "vmalloc" && owner(addr) ~ /^alloc_ldt_struct\+/ ? "ldt" : where
+}
+
 function owner(addr,    i) {
 	for (i = 1; i <= owners; i++)
 		if (addr >= owner_first[i] && addr < owner_end[i])
@@ -141,13 +147,13 @@ $1 == "insn" && $2 == cpu {
 }
 
 $1 == "data" && $2 == cpu {
-	where = region("x" $6)
+	where = region_of_data("x" $6)
 	print "region", pti, type_of[$3], $4, where, $8, "data"
 	if ("x" $6 == state && $7 == "w")
 		touched[$3, $4] += $8
 	whose = where == "own_stack" ? "the_task's_own_stack," owner("x" $6) : \
 		where == "percpu" && region_is_vmalloc("x" $6) ? "first_per-CPU_chunk" : \
-		where == "vmalloc" ? owner("x" $6) : ""
+		where == "vmalloc" || where == "ldt" ? owner("x" $6) : ""
 	if (whose != "")
 		print "vmalloc", pti, type_of[$3], $4, symbol("x" $5), $6, whose, $8
 	if (!(where in allowed))

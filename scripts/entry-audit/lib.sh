@@ -32,13 +32,13 @@ build_plugin()
 		die "the plugin does not compile: $(grep -m1 error "$logs/entry-audit.log")"
 }
 
-# build_program DIR: DIR/entries, which shares the spinners of the kselftests.
+# build_program TREE DIR: DIR/entries, which shares the spinners of TREE's kselftests.
 build_program()
 {
-	local selftests=$build/linux/tools/testing/selftests
+	local selftests=$1/tools/testing/selftests
 
 	gcc -static -O2 -Wall -Werror -Wno-unused-function -pthread -D_GNU_SOURCE \
-		-I "$entry_audit" -I "$selftests" -I "$selftests/nohz_tlb" -o "$1/entries" \
+		-I "$entry_audit" -I "$selftests" -I "$selftests/nohz_tlb" -o "$2/entries" \
 		"$entry_audit/guest/entries.c" 2>"$logs/entry-audit.log" ||
 		die "entries.c does not compile: $(grep -m1 error "$logs/entry-audit.log")"
 }
@@ -54,8 +54,9 @@ build_module()
 }
 
 # run_guest TREE DIR NAME PARAMETERS MODE CPUS [ARGUMENT...]: boots TREE's kernel with the
-# plugin watching CPUS, a word for each, and runs /run/entries MODE CPU ... for each of them. What
-# the plugin saw is in DIR/NAME.raw, what the guest said in DIR/NAME.out.
+# plugin watching CPUS, a word for each, and runs /run/entries MODE CPU ... for each. What the
+# plugin saw is in DIR/NAME.raw, what the guest said in DIR/NAME.out. The test module
+# comes from the folder $kselftest.
 run_guest()
 {
 	local tree=$1 dir=$2 name=$3 parameters=$4 mode=$5 cpus=$6 add status=0
@@ -70,29 +71,22 @@ run_guest()
 		image+=(--add "$add:/run/${add##*/}")
 	done
 	[[ $mode != audit ]] ||
-		image+=(--add "$(kselftest_of "$tree")/nohz_tlb/test_modules/nohz_tlb_test.ko:/run/nohz_tlb_test.ko")
+		image+=(--add "$kselftest/nohz_tlb/test_modules/nohz_tlb_test.ko:/run/nohz_tlb_test.ko")
 	"$scripts/image" --out "$dir/image" "${image[@]}"
 	rm -f "$dir/$name.raw"
 	"$scripts/boot" --kernel "$tree/arch/x86/boot/bzImage" --initrd "$dir/image" \
-		--append "$parameters" --timeout 900 \
+		--append "$parameters" --timeout 3600 \
 		--plugin "$dir/audit.so,points=$dir/points,out=$dir/$name.raw,cpus=${cpus// /:}" \
 		--log "$logs/$name.console" --out "$dir/$name.out" || status=$?
 	((!status)) || {
 		add=$(sed -n 's/^@error //p' "$dir/$name.out" "$dir/$name.out.part" 2>/dev/null) || :
 		die "${add:-the guest failed} (console: $logs/$name.console)"
 	}
+	[[ ! $parameters =~ pti=(on|off) ]] || grep -q "^@pti ${BASH_REMATCH[1]}" "$dir/$name.out" ||
+		die "PTI is not ${BASH_REMATCH[1]} in the guest"
 	grep -q '^@done' "$dir/$name.out" || die "the guest did not end its report"
 	[[ $(tail -n 1 "$dir/$name.raw" 2>/dev/null) == end ]] ||
 		die "the plugin did not end its report"
-}
-
-kselftest_of()
-{
-	if [[ $1 == "$build/linux" ]]; then
-		echo "$build/kselftest"
-	else
-		echo "$1.kselftest"
-	fi
 }
 
 # other_tree NAME COMMIT: build/NAME is a clone of build/linux at COMMIT, built with --plain.

@@ -8,8 +8,8 @@ BEGIN {
 	wanted = split("syscall rt_sigreturn int80 compat_syscall pf_read_missing pf_write_missing pf_read_protected pf_write_protected gp ud de bp db_single_step db_breakpoint df_on_iret np_on_iret timer reschedule call_single call_many irq_work device mce nmi_user nmi_before_add nmi_add_to_flush nmi_flush_to_clear nmi_exit", order, " ")
 	for (i = 1; i <= wanted; i++)
 		minimum[order[i]] = order[i] == "mce" ? 10 : 100
-	columns = split("own_stack percpu kernel_data cpu_entry_area direct_map fixmap espfix ldt_of_pti vmemmap user vmalloc module unknown", column, " ")
-	split("#7f7f7f #2ca02c #1f77b4 #17becf #bcbd22 #9467bd #8c564b #e377c2 #c5b0d5 #aec7e8 #d62728 #ff7f0e #000000", colour, " ")
+	columns = split("own_stack ldt percpu kernel_data cpu_entry_area direct_map fixmap espfix ldt_of_pti vmemmap user vmalloc module unknown", column, " ")
+	split("#7f7f7f #c49c94 #2ca02c #1f77b4 #17becf #bcbd22 #9467bd #8c564b #e377c2 #c5b0d5 #aec7e8 #d62728 #ff7f0e #000000", colour, " ")
 	broken = dir "/broken"
 	printf "" >broken
 }
@@ -149,12 +149,12 @@ function picture(gp,    p, t, c, pti, n, type, key, rows) {
 		}
 		printf "$d%d << EOD\n%sEOD\n", p, rows >gp
 	}
-	printf "set terminal svg size 1280,%d font 'sans,12' background '#ffffff'\n", 60 + 470 * nr_ptis >gp
+	printf "set terminal svg size 1280,%d font 'sans,12' background '#ffffff'\n", 60 + 400 * nr_ptis >gp
 	print "set output dir . '/audit.svg'" >gp
-	printf "set multiplot layout %d,1 title \"What an isolated CPU touches before the flush on the way in, and after the last change of its state on the way out\" font ',16'\n", nr_ptis >gp
+	printf "set multiplot layout %d,1 title \"What an isolated CPU touches before the flush on the way in, and after the last change of its state on the way out\\n{/*0.8 %d windows; accesses to vmalloc addresses that the argument does not allow, to modules, or to places unknown: %d}\" font ',16'\n", nr_ptis, transitions, sum >gp
 	print "set style data histograms\nset style histogram rowstacked\nset style fill solid 0.85 noborder\nset boxwidth 0.75" >gp
-	print "set xtics rotate by -40 noenhanced nomirror scale 0\nset ytics nomirror\nset y2tics\nset grid y\nset key outside right noenhanced" >gp
-	print "set ylabel 'data accesses per excursion, mean'\nset y2label 'longest window, instructions'\nset yrange [0:*]\nset y2range [0:*]\nset bmargin 8" >gp
+	print "set xtics rotate by -35 noenhanced nomirror scale 0\nset ytics nomirror\nset y2tics\nset grid y\nset key outside right noenhanced" >gp
+	print "set ylabel 'data accesses per excursion, mean'\nset y2label 'longest window, instructions'\nset yrange [0:*]\nset y2range [0:*]\nset bmargin 7" >gp
 	for (p = 1; p <= nr_ptis; p++) {
 		printf "set title 'PTI %s'\nplot", pti_of[p] >gp
 		for (c = 1; c <= columns; c++)

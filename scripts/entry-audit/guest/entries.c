@@ -35,6 +35,7 @@ enum entries_command {
 	ENTRIES_PF_WRITE,
 	ENTRIES_PF_READ_PROTECTED,
 	ENTRIES_PF_WRITE_PROTECTED,
+	ENTRIES_LARGE_LDT,
 };
 
 /* Shared with the task. The page comes first, so that the kselftests' code can use it. */
@@ -173,6 +174,9 @@ static long obey_own(struct entries_page *shared, uint32_t request)
 		ENTRY_MARK(MARK_pf_write_protected);
 		write_scratch();
 		break;
+	case ENTRIES_LARGE_LDT:
+		spinner_set_segment(LDT_ENTRIES - 1, MODIFY_LDT_CONTENTS_DATA);
+		break;
 	}
 
 	return 0;
@@ -207,16 +211,17 @@ static void run(struct entries_page *shared)
 	}
 }
 
-static void say_facts(void)
+/* The lines of a file, with @before before each of them. */
+static void say_file(const char *name, const char *before)
 {
 	char line[256];
 	FILE *file;
 
-	file = fopen(FACTS_FILE, "r");
+	file = fopen(name, "r");
 	if (!file)
 		return;
 	while (fgets(line, sizeof(line), file))
-		printf("@%s", line);
+		printf("%s%s", before, line);
 	fclose(file);
 	fflush(stdout);
 }
@@ -245,7 +250,7 @@ static int start(struct spinner *spinner, int cpu, bool prepare)
 	    (prepare && (spinner_prepare() || catch_traps())) || run_on(&mask) ||
 	    mlockall(MCL_CURRENT) || munlock(scratch, sysconf(_SC_PAGESIZE)))
 		_exit(1);
-	say_facts();
+	say_file(FACTS_FILE, "@");
 	run(shared);
 	_exit(1);
 }
@@ -404,6 +409,14 @@ static void all_mces(struct spinner *spinner)
 	must_do(spinner, SPINNER_ENTER, 0, 1, "the end of the machine checks");
 }
 
+/* An LDT of more than a page lies in the vmalloc area, and iret reads it. */
+static void large_ldt(struct spinner *spinner, uint32_t scale)
+{
+	must_do(spinner, ENTRIES_LARGE_LDT, 0, 1, "a large LDT");
+	must_do(spinner, SPINNER_IRET_SS, 0, 100 * scale, "iret with a large LDT");
+	must_do(spinner, SPINNER_IRET_CS, 0, 100 * scale, "iret with a large LDT");
+}
+
 static void audit(int cpu, uint32_t scale, bool mce)
 {
 	struct spinner spinner;
@@ -417,7 +430,10 @@ static void audit(int cpu, uint32_t scale, bool mce)
 	all_nmis(&spinner, scale);
 	if (mce)
 		all_mces(&spinner);
+	large_ldt(&spinner, scale);
 	must_do(&spinner, ENTRIES_END, 0, 1, "the end");
+	/* While the task and all that it has is still there. */
+	say_file("/proc/vmallocinfo", "@area_of ");
 }
 
 static void cost(int cpu, uint32_t rounds)
