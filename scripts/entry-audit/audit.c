@@ -17,9 +17,10 @@
  * instruction of user mode. NMIs, machine checks and debug exceptions that come in
  * between have windows of their own.
  *
- * Callbacks come before the instruction that they are for. A plugin does not see
- * what the CPU does by itself: the frame that it pushes, the descriptors that it
- * reads. It sees the accesses of the instructions, locked ones and iret included.
+ * Callbacks come before the instruction that they are for. A plugin sees the accesses of
+ * instructions: those of locked ones, and the frame and the descriptors that iret reads.
+ * It is not told what the CPU does by itself when it delivers an exception: the frame that it
+ * pushes, the descriptors that it reads.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -57,6 +58,7 @@ enum point_kind {
 	POINT_FLUSH,		/* flushes, if one is pending */
 	POINT_CLEAR,		/* clears the request */
 	POINT_IRET,
+	POINT_IRET_NESTED,	/* of an NMI that has hit an NMI, and does nothing */
 	POINT_SYSRET,
 	POINT_IDLE_ENTER,
 	POINT_IDLE_EXIT,
@@ -72,6 +74,7 @@ static const char * const point_names[NR_POINT_KINDS] = {
 	[POINT_FLUSH]		= "flush",
 	[POINT_CLEAR]		= "clear",
 	[POINT_IRET]		= "iret",
+	[POINT_IRET_NESTED]	= "iret_nested",
 	[POINT_SYSRET]		= "sysret",
 	[POINT_IDLE_ENTER]	= "idle_enter",
 	[POINT_IDLE_EXIT]	= "idle_exit",
@@ -132,7 +135,10 @@ static const char * const zone_names[] = {
 	[ZONE_LEAVE]	= "leave",
 };
 
-/* What an entry interrupted. */
+/*
+ * What an entry interrupted. An iret that faults is in MODE_LEAVE as well, and its
+ * context is "iret".
+ */
 static const char * const context_names[] = {
 	[MODE_USER]	= "user",
 	[MODE_ENTER]	= "before_add",
@@ -168,8 +174,11 @@ struct level {
 	unsigned int type;
 	const struct point *entry;
 	const struct point *add;
-	bool was_pending;	/* what was interrupted may have a flush to do */
 	bool own_window;	/* what was interrupted was no safe place */
+	bool from_added;	/* it may have had a flush to do */
+	bool must_flush;	/* it had */
+	bool cleared;		/* an entry in between has done that */
+	bool unflushed;		/* or did not, and ran code that may be instrumented */
 	unsigned int insns;
 	unsigned int nr;
 	struct access *accesses;
@@ -189,7 +198,7 @@ struct table {
 static struct cpu {
 	bool watched;
 	bool recording;
-	bool dwelling;
+	enum entry_mark dwelling;	/* MARK_DWELL, MARK_DWELL_EXIT or none */
 	enum mode dwell_mode;	/* in which gap to stay during this excursion */
 	unsigned long interrupted[NR_MODES];
 	uint64_t last;		/* the last instruction, as callbacks get it */
@@ -216,6 +225,9 @@ enum error {
 	ERROR_INSTRUMENTABLE,
 	ERROR_INSTRUMENTABLE_EXIT,
 	ERROR_EXCEPTION,
+	ERROR_NO_FLUSH,
+	ERROR_LATE_FLUSH,
+	ERROR_LOST,
 	ERROR_NO_EXIT_ADD,
 	ERROR_STRANGE_TEXT,
 	ERROR_OVERFLOW,
@@ -225,10 +237,13 @@ enum error {
 
 static const char * const error_texts[] = {
 	[ERROR_UNKNOWN_ENTRY]		= "an entry at a place that is no known entry point",
-	[ERROR_NO_ADD]			= "back to user mode without a flush point on the way in",
+	[ERROR_NO_ADD]			= "back without a flush point on the way in",
 	[ERROR_INSTRUMENTABLE]		= "code that may be instrumented before the flush point",
 	[ERROR_INSTRUMENTABLE_EXIT]	= "code that may be instrumented after the addition on the way out",
-	[ERROR_EXCEPTION]		= "an exception before the flush point",
+	[ERROR_EXCEPTION]		= "an exception where none may come",
+	[ERROR_NO_FLUSH]		= "a flush was pending, and code that may be instrumented came first",
+	[ERROR_LATE_FLUSH]		= "a flush where none may be pending any more",
+	[ERROR_LOST]			= "an entry that was never left",
 	[ERROR_NO_EXIT_ADD]		= "to user mode without an addition on the way out",
 	[ERROR_STRANGE_TEXT]		= "code outside of the kernel's text",
 	[ERROR_OVERFLOW]		= "a window with too many accesses to record",
@@ -281,7 +296,7 @@ static void table_add(struct table *table, uint64_t a, uint64_t b, uint64_t coun
 	counter->count += count;
 }
 
-/* Counted for the type of the entry that the CPU is in. */
+/* Counted for the type of the entry that the CPU is in, or was in last. */
 static void error(struct cpu *cpu, enum error what, uint64_t addr)
 {
 	uint64_t type = cpu->levels[cpu->depth].type;
@@ -315,7 +330,7 @@ static unsigned int find_type(struct cpu *cpu, const struct point *entry,
 	return cpu->nr_types++;
 }
 
-/* Accesses are counted by zone, type and kind (a), and by place and address. */
+/* Accesses are counted by type, zone, kind and instruction, and by address. */
 #define SEEN_KEY(type, zone, access)						\
 	((uint64_t)(type) << 40 | (uint64_t)(zone) << 36 |			\
 	 (uint64_t)(access)->is_data << 33 | (uint64_t)(access)->store << 32 |	\
@@ -370,22 +385,23 @@ static enum entry_mark take_mark(struct cpu *cpu, const struct point *entry)
 	enum entry_mark mark = cpu->mark;
 
 	if (mark < MARK_FIRST_TYPE || strcmp(entries[mark], entry->name))
-		return MARK_BEGIN;
+		return MARK_NONE;
 
-	cpu->mark = MARK_BEGIN;
+	cpu->mark = MARK_NONE;
 	return mark;
 }
 
-static void level_open(struct cpu *cpu, const struct point *entry, enum mode from,
-		       const char *context)
+static void level_open(struct cpu *cpu, const struct point *entry, const char *context)
 {
 	struct level *level = &cpu->levels[cpu->depth];
 
 	level->mode = MODE_ENTER;
 	level->entry = entry;
 	level->add = NULL;
-	level->was_pending = from == MODE_ADDED || from == MODE_PENDING ||
-			     from == MODE_FLUSHED;
+	level->from_added = false;
+	level->must_flush = false;
+	level->cleared = false;
+	level->unflushed = false;
 	level->insns = 0;
 	level->nr = 0;
 	level->type = find_type(cpu, entry, take_mark(cpu, entry), context);
@@ -402,10 +418,17 @@ static void count_excursion(struct cpu *cpu, const struct level *level)
 /* The CPU has reached user mode. */
 static void end_excursion(struct cpu *cpu)
 {
-	struct level *level = &cpu->levels[0];
+	struct level *level = &cpu->levels[0], *inner;
 
-	/* Levels that were never left belong to tasks that went to sleep in them. */
-	cpu->depth = 0;
+	/*
+	 * Levels that interrupted a safe place and were never left belong to tasks that
+	 * went to sleep in them.
+	 */
+	for (; cpu->depth; cpu->depth--) {
+		inner = &cpu->levels[cpu->depth];
+		if (inner->own_window && inner->mode != MODE_SAFE)
+			error(cpu, ERROR_LOST, inner->entry->addr);
+	}
 	switch (level->mode) {
 	case MODE_LEAVE:
 		window_close(cpu, level, ZONE_LEAVE, false);
@@ -445,11 +468,11 @@ static void begin_excursion(struct cpu *cpu, const struct point *point, uint64_t
 	cpu->insns = 0;
 	cpu->insns_in = 0;
 	cpu->insns_out = 0;
-	level_open(cpu, known ? point : &unknown, MODE_USER, context_names[MODE_USER]);
+	level_open(cpu, known ? point : &unknown, context_names[MODE_USER]);
 	if (!known)
 		error(cpu, ERROR_UNKNOWN_ENTRY, addr);
 	if (cpu->dwelling)
-		cpu->dwell_mode = choose_dwell(cpu);
+		cpu->dwell_mode = cpu->dwelling == MARK_DWELL ? choose_dwell(cpu) : MODE_LEAVE;
 }
 
 /* An entry from kernel mode, after the instruction @last. */
@@ -463,10 +486,10 @@ static void begin_nested(struct cpu *cpu, const struct point *entry,
 	    !strcmp(outer->entry->name, DOUBLE_FAULT) && !strcmp(entry->name, DOUBLE_FAULT_TO))
 		return;
 
-	if (from == MODE_LEAVE && !entry->paranoid) {
+	if (from == MODE_LEAVE && !cpu->depth && last->kind == POINT_IRET && entry->of_iret) {
 		/* An iret that faults: the entry is treated as one from user mode. */
 		window_close(cpu, outer, ZONE_LEAVE, false);
-		level_open(cpu, entry, MODE_USER, "iret");
+		level_open(cpu, entry, "iret");
 		return;
 	}
 	if (in_danger(from) && !entry->paranoid)
@@ -482,8 +505,13 @@ static void begin_nested(struct cpu *cpu, const struct point *entry,
 	inner->own_window = in_danger(from) || from == MODE_FLUSHED;
 	inner->entry = entry;
 	inner->mode = from;
-	if (inner->own_window)
-		level_open(cpu, entry, from, context_names[from]);
+	inner->type = outer->type;
+	if (inner->own_window) {
+		level_open(cpu, entry, context_names[from]);
+		inner->from_added = from == MODE_ADDED;
+		inner->must_flush = (from == MODE_PENDING || from == MODE_FLUSHED) &&
+				    !outer->cleared;
+	}
 	/* One gap, whether its flush is known to be pending or not. */
 	cpu->interrupted[from == MODE_PENDING ? MODE_ADDED : from]++;
 }
@@ -507,51 +535,70 @@ static void flushed(struct cpu *cpu, struct level *level)
 	level->mode = MODE_FLUSHED;
 }
 
-/* What @point does to the CPU's state, before it is executed. */
+static bool behind_add(const struct level *level)
+{
+	return level->from_added || level->must_flush;
+}
+
+/* Record an instruction, after what it being there says of those before it. */
 static void step(struct cpu *cpu, struct level *level, const struct point *point,
 		 uint64_t insn)
 {
 	bool quiet = insn & INSN_QUIET;
 	uint64_t addr = INSN_ADDR(insn);
 
-	if (level->mode == MODE_ADDED && (addr < level->add->start || addr >= level->add->end)) {
-		if (point->kind == POINT_FLUSH_CALL) {
+	if (point->kind == POINT_FLUSH_CALL) {
+		/* In a gap behind the addition an NMI adds nothing, but flushes if need be. */
+		if (level->mode == MODE_ADDED ||
+		    (level->mode == MODE_ENTER && behind_add(level))) {
 			level->mode = MODE_PENDING;
+			if (level->unflushed)
+				error(cpu, ERROR_NO_FLUSH, addr);
 		} else {
-			window_close(cpu, level, ZONE_ENTER, false);
-			level->mode = MODE_SAFE;
+			error(cpu, ERROR_LATE_FLUSH, addr);
 		}
+	} else if (level->mode == MODE_ADDED &&
+		   (addr < level->add->start || addr >= level->add->end)) {
+		/* Nothing was pending. */
+		window_close(cpu, level, ZONE_ENTER, false);
+		level->mode = MODE_SAFE;
+	} else if (level->mode == MODE_ENTER && behind_add(level) && !quiet) {
+		/* Nothing was pending, or so it says. */
+		if (level->must_flush)
+			error(cpu, ERROR_NO_FLUSH, addr);
+		else if (!cpu->levels[cpu->depth - 1].cleared)
+			cpu->levels[cpu->depth - 1].unflushed = true;
+		window_close(cpu, level, ZONE_ENTER, false);
+		level->mode = MODE_SAFE;
 	}
 
-	/* In a gap behind the addition an NMI adds nothing, but flushes if need be. */
-	if (level->mode == MODE_ENTER && level->was_pending &&
-	    (point->kind == POINT_FLUSH_CALL || !quiet)) {
-		if (quiet) {
-			level->mode = MODE_PENDING;
-		} else {
-			window_close(cpu, level, ZONE_ENTER, false);
-			level->mode = MODE_SAFE;
-		}
-	}
+	if (!in_danger(level->mode))
+		return;
+	level->insns++;
+	record(cpu, level, (struct access) { .insn = addr });
+	if (insn & INSN_STRANGE)
+		error(cpu, ERROR_STRANGE_TEXT, addr);
+	if (!quiet) {
+		bool leaving = level->mode == MODE_LEAVE;
 
-	if (in_danger(level->mode)) {
-		level->insns++;
-		record(cpu, level, (struct access) { .insn = addr });
-		if (!quiet) {
-			error(cpu, level->mode == MODE_LEAVE ? ERROR_INSTRUMENTABLE_EXIT :
-			      ERROR_INSTRUMENTABLE, addr);
-			window_close(cpu, level, level->mode == MODE_LEAVE ? ZONE_LEAVE :
-				     ZONE_ENTER, false);
-			level->mode = MODE_SAFE;
-		}
+		error(cpu, leaving ? ERROR_INSTRUMENTABLE_EXIT : ERROR_INSTRUMENTABLE, addr);
+		window_close(cpu, level, leaving ? ZONE_LEAVE : ZONE_ENTER, false);
+		level->mode = MODE_SAFE;
 	}
 }
 
-/* The same, once its own accesses have been recorded: what comes behind it. */
+/* What an instruction has done, seen from the next one, whatever that is. */
 static void leave_point(struct cpu *cpu, struct level *level, const struct point *point)
 {
+	unsigned int i;
+
 	switch (point->kind) {
 	case POINT_WATCH:
+		/* An NMI that came meanwhile is handled without a way in of its own. */
+		if (level->mode == MODE_LEAVE && cpu->depth) {
+			window_close(cpu, level, ZONE_LEAVE, false);
+			level->mode = MODE_ENTER;
+		}
 		if (level->mode == MODE_ENTER) {
 			level->mode = MODE_ADDED;
 			level->add = point;
@@ -564,6 +611,8 @@ static void leave_point(struct cpu *cpu, struct level *level, const struct point
 	case POINT_CLEAR:
 		if (level->mode == MODE_FLUSHED)
 			level->mode = MODE_SAFE;
+		for (i = 0; i < cpu->depth; i++)
+			cpu->levels[i].cleared = true;
 		break;
 	default:
 		break;
@@ -573,6 +622,19 @@ static void leave_point(struct cpu *cpu, struct level *level, const struct point
 static const struct point *insn_point(uint64_t insn)
 {
 	return &points[insn >> INSN_POINT_SHIFT & INSN_POINT_MASK];
+}
+
+/* Back from an entry that came in kernel mode. */
+static void leave_level(struct cpu *cpu, struct level *level, const struct point *last)
+{
+	if (level->mode == MODE_LEAVE) {
+		window_close(cpu, level, ZONE_LEAVE, false);
+	} else if (in_danger(level->mode)) {
+		if (last->kind != POINT_IRET_NESTED)
+			error(cpu, ERROR_NO_ADD, level->entry->addr);
+		window_close(cpu, level, ZONE_ENTER, false);
+	}
+	cpu->depth--;
 }
 
 /*
@@ -585,11 +647,12 @@ static void begin(struct cpu *cpu, const struct point *point, const struct point
 	struct level *level = &cpu->levels[cpu->depth];
 	bool is_entry = point->kind == POINT_ENTRY;
 
-	if (last->kind == POINT_IRET && cpu->depth &&
-	    (is_entry || addr < level->entry->start || addr >= level->entry->end)) {
-		if (level->mode == MODE_LEAVE)
-			window_close(cpu, level, ZONE_LEAVE, false);
-		level = &cpu->levels[--cpu->depth];
+	if (cpu->depth && (last->kind == POINT_IRET_NESTED ||
+			   (last->kind == POINT_IRET &&
+			    (is_entry || addr < level->entry->start ||
+			     addr >= level->entry->end)))) {
+		leave_level(cpu, level, last);
+		level = &cpu->levels[cpu->depth];
 	} else if (!cpu->depth && level->mode == MODE_LEAVE && is_entry &&
 		   (last->kind == POINT_SYSRET ||
 		    (last->kind == POINT_IRET && !point->of_iret))) {
@@ -625,9 +688,6 @@ static void kernel_insn(unsigned int vcpu, void *userdata)
 	begin(cpu, point, insn_point(last), INSN_ADDR(insn));
 	level = &cpu->levels[cpu->depth];
 
-	if (insn & INSN_STRANGE)
-		error(cpu, ERROR_STRANGE_TEXT, INSN_ADDR(insn));
-
 	if (point->kind == POINT_IDLE_ENTER && level->mode == MODE_SAFE)
 		level->mode = MODE_IDLE;
 	else if (point->kind == POINT_IDLE_EXIT && level->mode == MODE_IDLE)
@@ -656,7 +716,12 @@ static void kernel_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_
 	struct cpu *cpu = &cpus[vcpu];
 	struct level *level = &cpu->levels[cpu->depth];
 
-	if (!cpu->recording || !in_danger(level->mode))
+	/*
+	 * QEMU 7.2 goes on calling this for an iret that is long over, when it delivers
+	 * the next exception.
+	 */
+	if (!cpu->recording || !in_danger(level->mode) ||
+	    (uint32_t)(uintptr_t)userdata != (uint32_t)cpu->last)
 		return;
 	record(cpu, level, (struct access) {
 		.insn = (uint32_t)(uintptr_t)userdata, .is_data = true,
@@ -699,10 +764,11 @@ static void user_mark(unsigned int vcpu, void *userdata)
 		cpu->recording = false;
 		break;
 	case MARK_DWELL:
-		cpu->dwelling = true;
+	case MARK_DWELL_EXIT:
+		cpu->dwelling = mark;
 		break;
 	case MARK_HURRY:
-		cpu->dwelling = false;
+		cpu->dwelling = MARK_NONE;
 		break;
 	default:
 		cpu->mark = mark;
@@ -765,8 +831,10 @@ static uint64_t describe(const struct qemu_plugin_insn *insn)
 	if (addr != INSN_ADDR(addr))
 		result |= INSN_STRANGE;
 	for (i = 1; i < nr_points; i++) {
-		if (points[i].addr == addr)
+		if (points[i].addr == addr) {
 			result |= (uint64_t)i << INSN_POINT_SHIFT;
+			break;
+		}
 	}
 	for (i = 0; i < nr_ranges; i++) {
 		if (addr >= ranges[i].start && addr < ranges[i].end)

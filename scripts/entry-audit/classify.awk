@@ -19,6 +19,8 @@ BEGIN {
 	name_of["asm_exc_general_protection"] = "gp"
 	name_of["asm_exc_invalid_op"] = "ud"
 	name_of["asm_exc_divide_error"] = "de"
+	name_of["asm_exc_overflow"] = "of"
+	name_of["asm_exc_coprocessor_error"] = "mf"
 	name_of["asm_exc_int3"] = "bp"
 	name_of["asm_exc_debug"] = "db"
 	name_of["asm_exc_stack_segment"] = "ss"
@@ -81,10 +83,12 @@ function region(addr,    i, k) {
 	return "unknown"
 }
 
-# The LDT has no area of its own in which to look for it, but an owner.
-function region_of_data(addr,    where) {
+# The LDT has no area of its own in which to look for it, but an owner. With PTI off iret
+# reads it there.
+function region_of_data(addr, by, zone,    where) {
 	where = region(addr)
-	return where == "vmalloc" && owner(addr) ~ /^alloc_ldt_struct\+/ ? "ldt" : where
+	return where == "vmalloc" && pti == "off" && zone == "leave" && by ~ /^native_irq_return_iret\+/ && \
+		owner(addr) ~ /^alloc_ldt_struct\+/ ? "ldt" : where
 }
 
 function owner(addr,    i) {
@@ -136,7 +140,8 @@ $1 == "type" && $2 == cpu {
 	type_of[id] = type
 	has_add[id] = $6 !~ /^(add_to_flush|flush_to_clear)$/
 	windows[id] = $7
-	print "type", pti, type, $7, $8, $9, $10, $11
+	exits[id] = $9
+	print "type", pti, type, $7, $8, $9, $10, $11, kind
 }
 
 $1 == "insn" && $2 == cpu {
@@ -147,7 +152,7 @@ $1 == "insn" && $2 == cpu {
 }
 
 $1 == "data" && $2 == cpu {
-	where = region_of_data("x" $6)
+	where = region_of_data("x" $6, symbol("x" $5), $4)
 	print "region", pti, type_of[$3], $4, where, $8, "data"
 	if ("x" $6 == state && $7 == "w")
 		touched[$3, $4] += $8
@@ -156,7 +161,7 @@ $1 == "data" && $2 == cpu {
 		where == "vmalloc" || where == "ldt" ? owner("x" $6) : ""
 	if (whose != "")
 		print "vmalloc", pti, type_of[$3], $4, symbol("x" $5), $6, whose, $8
-	if (!(where in allowed))
+	if (!(where in allowed) || (where == "ldt_of_pti" && pti == "off"))
 		violation($3, $8, symbol("x" $5) " touches " $6 " in region " where (whose != "" ? " of " whose : "") " (" $4 " window)")
 }
 
@@ -179,7 +184,10 @@ END {
 		exit 1
 	}
 	# The flush points were found in the kernel's text. Here is what they really touch.
-	for (id in type_of)
-		if (windows[id] && has_add[id] && touched[id, "enter"] < windows[id])
-			violation(id, windows[id] - touched[id, "enter"], "windows that did not end with a change of the state word at " state)
+	for (id in type_of) {
+		if (has_add[id] && touched[id, "enter"] < windows[id])
+			violation(id, windows[id] - touched[id, "enter"], "ways in without a change of the state word at " state)
+		if (touched[id, "leave"] < exits[id])
+			violation(id, exits[id] - touched[id, "leave"], "ways out without a change of the state word at " state)
+	}
 }

@@ -51,6 +51,8 @@ END {
 			where = kernel_of[k] ", " case_of[c] " on the " cpu_of[u] " CPU, PTI " pti_of[p] ", " zone_of[z]
 			if (all[key] < rounds / 2)
 				print where ": only " all[key] + 0 " excursions" >broken
+			if (zone_of[z] == "entry+exit" && 2 * most[key] <= all[key])
+				print where ": no number is that of more than half of the excursions" >broken
 			bar = allowed(kernel_of[k], zone_of[z])
 			if (bar != "" && more > bar)
 				print where ": " more " instructions more than the base, of at most " bar >broken

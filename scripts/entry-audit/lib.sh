@@ -73,19 +73,19 @@ run_guest()
 	[[ $mode != audit ]] ||
 		image+=(--add "$kselftest/nohz_tlb/test_modules/nohz_tlb_test.ko:/run/nohz_tlb_test.ko")
 	"$scripts/image" --out "$dir/image" "${image[@]}"
-	rm -f "$dir/$name.raw"
+	rm -f "$logs/$name.raw"
 	"$scripts/boot" --kernel "$tree/arch/x86/boot/bzImage" --initrd "$dir/image" \
 		--append "$parameters" --timeout 3600 \
-		--plugin "$dir/audit.so,points=$dir/points,out=$dir/$name.raw,cpus=${cpus// /:}" \
-		--log "$logs/$name.console" --out "$dir/$name.out" || status=$?
+		--plugin "$dir/audit.so,points=$dir/points,out=$logs/$name.raw,cpus=${cpus// /:}" \
+		--log "$logs/$name.console" --out "$logs/$name.out" || status=$?
 	((!status)) || {
-		add=$(sed -n 's/^@error //p' "$dir/$name.out" "$dir/$name.out.part" 2>/dev/null) || :
+		add=$(sed -n 's/^@error //p' "$logs/$name.out" "$logs/$name.out.part" 2>/dev/null) || :
 		die "${add:-the guest failed} (console: $logs/$name.console)"
 	}
-	[[ ! $parameters =~ pti=(on|off) ]] || grep -q "^@pti ${BASH_REMATCH[1]}" "$dir/$name.out" ||
+	[[ ! $parameters =~ pti=(on|off) ]] || grep -q "^@pti ${BASH_REMATCH[1]}" "$logs/$name.out" ||
 		die "PTI is not ${BASH_REMATCH[1]} in the guest"
-	grep -q '^@done' "$dir/$name.out" || die "the guest did not end its report"
-	[[ $(tail -n 1 "$dir/$name.raw" 2>/dev/null) == end ]] ||
+	grep -q '^@done' "$logs/$name.out" || die "the guest did not end its report"
+	[[ $(tail -n 1 "$logs/$name.raw" 2>/dev/null) == end ]] ||
 		die "the plugin did not end its report"
 }
 

@@ -22,11 +22,14 @@
 	X(db_breakpoint,	"asm_exc_debug")
 
 enum entry_mark {
+	MARK_NONE,
 	/* From here on what the CPU does is recorded. */
 	MARK_BEGIN,
 	MARK_END,
 	/* The plugin stays in a gap for a while, so that an NMI can hit it. */
 	MARK_DWELL,
+	/* In the one on the way out, each time. */
+	MARK_DWELL_EXIT,
 	MARK_HURRY,
 	MARK_FIRST_TYPE,
 	MARK_BEFORE_TYPES = MARK_FIRST_TYPE - 1,

@@ -12,6 +12,7 @@ function low(hex,    i, n) {
 }
 
 function point(kind, addr) {
+	points[kind]++
 	printf "%s %s %s %s %s\n", kind, addr, start, end, fn
 }
 
@@ -31,6 +32,13 @@ function plain_name(name) {
 # Follow the variable's address from register to register, from top to bottom. That is
 # not the way in which code runs, so a register may be taken to hold it longer than it does.
 function follow(text,    to, from) {
+	if (text ~ /^lea .*<context_tracking(\+0x[0-9a-f]+)?>/) {
+		to = text
+		sub(/ *#.*/, "", to)
+		sub(/.*,/, "", to)
+		holds[to]
+		return
+	}
 	if (!match(text, /,%r[a-z0-9]+$/))
 		return
 	to = substr(text, RSTART + 1)
@@ -110,13 +118,12 @@ FNR == 1 {
 
 # A function, or a label within one.
 /^[0-9a-f]+ <.*>:$/ {
-	name = substr($2, 2, length($2) - 3)
+	label = substr($2, 2, length($2) - 3)
 	if ($1 in size_of && low(size_of[$1])) {
 		split("", holds)
-		fn = name
+		fn = label
 		start = $1
 		end = sprintf("%s%08x", substr(start, 1, 8), low(start) + low(size_of[start]))
-		first = 1
 	}
 	is_entry = start >= at["__entry_text_start"] && start < at["__entry_text_end"]
 	next
@@ -125,32 +132,41 @@ FNR == 1 {
 /^[0-9a-f]+:\t/ {
 	addr = substr($1, 1, 16)
 	text = substr($0, index($0, "\t") + 1)
-	if (fn ~ /^(asm_(exc|sysvec|int80|fred_entrypoint)_|entry_(SYSCALL|SYSENTER|INT80)_)/ && first && is_entry)
+	if (fn ~ /^(asm_(exc|sysvec|int80|fred_entrypoint)_|entry_(SYSCALL|SYSENTER|INT80)_)/ && addr == start && is_entry)
 		point("entry", addr)
 	# A table of stubs, each of which pushes its number.
-	if (fn ~ /^(irq|spurious)_entries_start$/ && text ~ /^push/)
+	if ((start == at["irq_entries_start"] || start == at["spurious_entries_start"]) && text ~ /^push/)
 		point("entry", before ~ /^endbr/ ? before_addr : addr)
 	before = text
 	before_addr = addr
-	if (first && fn == "ct_idle_enter")
+	if (addr == at["ct_idle_enter"])
 		point("idle_enter", addr)
-	if (first && fn == "ct_idle_exit")
+	if (addr == at["ct_idle_exit"])
 		point("idle_exit", addr)
-	if (first && fn == "ct_tlb_flush_execute")
+	if (addr == at["ct_tlb_flush_execute"])
 		point("flush_call", addr)
-	if (fn == "native_write_cr4" && text ~ /^mov .*,%cr4/ || fn == "arch_ct_tlb_flush" && text ~ /^invpcid/)
+	if (start == at["native_write_cr4"] && text ~ /^mov .*,%cr4/ || start == at["arch_ct_tlb_flush"] && text ~ /^invpcid/)
 		point("flush", addr)
-	if (is_entry && text ~ /^iret/)
-		point("iret", addr)
+	# An NMI from kernel mode has three: out of an NMI that hit an NMI; one that only lets
+	# NMIs come again (CONFIG_DEBUG_ENTRY); and the one that leads back.
+	if (is_entry && text ~ /^iret/ && label != "first_nmi")
+		point(label == "nested_nmi_out" ? "iret_nested" : "iret", addr)
 	if (is_entry && text ~ /^sys(ret|exit)/)
 		point("sysret", addr)
-	if (text ~ /^lock /) {
+	if (text ~ /^lock / || text ~ /^xchg .*\(/) {
 		if (uses_state(text))
 			locked(addr, text)
 	} else {
 		follow(text)
 	}
-	first = 0
+}
+
+# Kinds without which nothing of what the plugin says would be true.
+function need(kind, least, most) {
+	if (points[kind] >= least && points[kind] <= most)
+		return
+	printf "%d places of kind %s were found, and at least %d and at most %d are expected\n", points[kind], kind, least, most >"/dev/stderr"
+	bad = 1
 }
 
 END {
@@ -159,5 +175,15 @@ END {
 			printf "%s has %d locked instructions on the state word, and %d are expected\n", name, found[name], want[name] >"/dev/stderr"
 			bad = 1
 		}
+	if (!unchecked) {
+		need("entry", 100, 1000)
+		need("flush_call", 1, 1)
+		need("flush", 1, 3)
+		need("iret", 2, 2)
+		need("iret_nested", 1, 1)
+		need("sysret", 1, 8)
+		need("idle_enter", 1, 1)
+		need("idle_exit", 1, 1)
+	}
 	exit bad
 }

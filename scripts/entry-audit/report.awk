@@ -5,9 +5,12 @@
 BEGIN {
 	OFS = "\t"
 	# The types that there must be, in the order of the tables.
-	wanted = split("syscall rt_sigreturn int80 compat_syscall pf_read_missing pf_write_missing pf_read_protected pf_write_protected gp ud de bp db_single_step db_breakpoint df_on_iret np_on_iret timer reschedule call_single call_many irq_work device mce nmi_user nmi_before_add nmi_add_to_flush nmi_flush_to_clear nmi_exit", order, " ")
-	for (i = 1; i <= wanted; i++)
+	wanted = split("syscall rt_sigreturn int80 compat_syscall pf_read_missing pf_write_missing pf_read_protected pf_write_protected gp ud de of mf bp db_single_step db_breakpoint df_on_iret np_on_iret timer reschedule call_single call_many irq_work device mce nmi_user nmi_before_add nmi_add_to_flush nmi_flush_to_clear nmi_exit", order, " ")
+	# In each boot: windows, and windows with a flush pending.
+	for (i = 1; i <= wanted; i++) {
 		minimum[order[i]] = order[i] == "mce" ? 10 : 100
+		minimum_pending[order[i]] = order[i] == "mce" ? 2 : 5
+	}
 	columns = split("own_stack ldt percpu kernel_data cpu_entry_area direct_map fixmap espfix ldt_of_pti vmemmap user vmalloc module unknown", column, " ")
 	split("#7f7f7f #c49c94 #2ca02c #1f77b4 #17becf #bcbd22 #9467bd #8c564b #e377c2 #c5b0d5 #aec7e8 #d62728 #ff7f0e #000000", colour, " ")
 	broken = dir "/broken"
@@ -17,6 +20,9 @@ BEGIN {
 { ptis[$2]; key = $2 SUBSEP $3 }
 
 $1 == "type" {
+	boots[$2 ", " $9]
+	boot_windows[$2 ", " $9, $3] += $4
+	boot_pending[$2 ", " $9, $3] += $5
 	windows[key] += $4
 	pending[key] += $5
 	exits[key] += $6
@@ -80,8 +86,6 @@ END {
 			sum += violations[key]
 			if (windows[key])
 				met[type]
-			if (windows[key] < minimum[type])
-				print "PTI " pti ": " windows[key] + 0 " windows of type " type ", fewer than " minimum[type] >broken
 			printf "%-20s %8d %8d %5d %5d", type, windows[key], pending[key], enter[key], leave[key] >out
 			for (c = 1; c <= columns; c++)
 				if (column[c] in used)
@@ -91,6 +95,14 @@ END {
 	}
 	for (t in met)
 		nr_types++
+	for (b in boots)
+		for (t = 1; t <= wanted; t++) {
+			type = order[t]
+			if (boot_windows[b, type] < minimum[type])
+				print "PTI " b ": " boot_windows[b, type] + 0 " windows of type " type ", fewer than " minimum[type] >broken
+			if (boot_pending[b, type] < minimum_pending[type])
+				print "PTI " b ": " boot_pending[b, type] + 0 " windows of type " type " with a flush pending, fewer than " minimum_pending[type] >broken
+		}
 
 	print "type", "pti", "zone", "region", "accesses" >(dir "/audit-regions.tsv")
 	for (k in regions) {

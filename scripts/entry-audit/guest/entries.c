@@ -36,6 +36,9 @@ enum entries_command {
 	ENTRIES_PF_READ_PROTECTED,
 	ENTRIES_PF_WRITE_PROTECTED,
 	ENTRIES_LARGE_LDT,
+	ENTRIES_DWELL_EXIT,
+	ENTRIES_OVERFLOW,
+	ENTRIES_X87,
 };
 
 /* Shared with the task. The page comes first, so that the kselftests' code can use it. */
@@ -66,7 +69,7 @@ static void catch_trap(int sig, siginfo_t *info, void *context)
 {
 	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
 
-	if (sig == SIGSEGV && resume_ip) {
+	if ((sig == SIGSEGV || sig == SIGFPE) && resume_ip) {
 		regs[REG_RIP] = resume_ip;
 		resume_ip = 0;
 	} else {
@@ -126,6 +129,23 @@ static void pause_for_requests(const struct entries_page *shared)
 		asm volatile("" : : : "memory");
 }
 
+/* 1 / 0, with that exception of the x87 unmasked. A signal follows, and leads behind it. */
+static void divide_x87(void)
+{
+	static const uint16_t control = 0x037b;
+
+	asm volatile("leaq 1f(%%rip), %%rax\n\t"
+		     "movq %%rax, %0\n\t"
+		     "fninit\n\t"
+		     "fldcw %1\n\t"
+		     "fld1\n\t"
+		     "fldz\n\t"
+		     "fdivrp\n\t"
+		     "fwait\n\t"
+		     "1: fninit"
+		     : "=m" (resume_ip) : "m" (control) : "rax", "memory");
+}
+
 static long obey_own(struct entries_page *shared, uint32_t request)
 {
 	struct spinner_page *page = &shared->page;
@@ -173,6 +193,17 @@ static long obey_own(struct entries_page *shared, uint32_t request)
 		pause_for_requests(shared);
 		ENTRY_MARK(MARK_pf_write_protected);
 		write_scratch();
+		break;
+	case ENTRIES_DWELL_EXIT:
+		ENTRY_MARK(MARK_DWELL_EXIT);
+		break;
+	case ENTRIES_OVERFLOW:
+		pause_for_requests(shared);
+		asm volatile("int $4");
+		break;
+	case ENTRIES_X87:
+		pause_for_requests(shared);
+		divide_x87();
 		break;
 	case ENTRIES_LARGE_LDT:
 		spinner_set_segment(LDT_ENTRIES - 1, MODIFY_LDT_CONTENTS_DATA);
@@ -317,11 +348,20 @@ static const struct {
 	{ SPINNER_UD, 0, 300, "invalid opcode" },
 	{ SPINNER_GP, 0, 300, "general protection" },
 	{ SPINNER_DE, 0, 300, "divide error" },
+	{ ENTRIES_OVERFLOW, 0, 300, "overflow" },
+	{ ENTRIES_X87, 0, 300, "x87 exception" },
 	{ SPINNER_BP, 0, 300, "breakpoint" },
 	{ SPINNER_DB, MARK_db_single_step, 300, "single step" },
 	{ SPINNER_HW_BREAKPOINT, MARK_db_breakpoint, 300, "hardware breakpoint" },
-	{ SPINNER_IRET_SS, 0, 300, "iret to a stack segment that is not there" },
-	{ SPINNER_IRET_CS, 0, 300, "iret to a code segment that is not there" },
+};
+
+/* An iret that faults is on the way out, where requests have to come. */
+static const struct {
+	unsigned int command;
+	const char *what;
+} irets[] = {
+	{ SPINNER_IRET_SS, "iret to a stack segment that is not there" },
+	{ SPINNER_IRET_CS, "iret to a code segment that is not there" },
 };
 
 static const char * const sent[] = {
@@ -343,6 +383,10 @@ static void all_synchronous(struct spinner *spinner, uint32_t scale)
 				synchronous[i].rounds * scale, synchronous[i].what);
 		}
 		shared->pause = 0;
+		must_do(spinner, pending ? ENTRIES_DWELL_EXIT : ENTRIES_HURRY, 0, 1, "dwelling");
+		for (size_t i = 0; i < ARRAY_SIZE(irets); i++)
+			must_do(spinner, irets[i].command, 0, 300 * scale, irets[i].what);
+		must_do(spinner, ENTRIES_HURRY, 0, 1, "the end of dwelling");
 		if (pending && storm_stop(storm))
 			die("requests for flushes");
 	}
@@ -354,7 +398,7 @@ static void all_interrupts(struct spinner *spinner, uint32_t scale)
 
 	ask(spinner, ENTRIES_SPIN, 0, 1);
 	storm = storm_start(0, LONG_MAX);
-	send(spinner->cpu, "timer", 150 * scale);
+	send(spinner->cpu, "timer", 300 * scale);
 	if (storm_stop(storm))
 		die("requests for flushes");
 	for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
@@ -393,9 +437,10 @@ static void all_nmis(struct spinner *spinner, uint32_t scale)
 	must_do(spinner, ENTRIES_HURRY, 0, 1, "the end of dwelling");
 }
 
-static void all_mces(struct spinner *spinner)
+/* Of a task that does @command meanwhile. */
+static void all_mces(struct spinner *spinner, unsigned int command)
 {
-	ask(spinner, ENTRIES_SPIN, 0, 1);
+	ask(spinner, command, 0, 1);
 	for (int round = 0; round < NR_MCES; round++) {
 		long before = nr_interrupts("MCE:", spinner->cpu);
 
@@ -428,8 +473,13 @@ static void audit(int cpu, uint32_t scale, bool mce)
 	all_synchronous(&spinner, scale);
 	all_interrupts(&spinner, scale);
 	all_nmis(&spinner, scale);
-	if (mce)
-		all_mces(&spinner);
+	if (mce) {
+		all_mces(&spinner, ENTRIES_SPIN);
+		/* Some of these come while the plugin stays in a gap. */
+		must_do(&spinner, ENTRIES_DWELL, 0, 1, "dwelling");
+		all_mces(&spinner, SPINNER_STORM);
+		must_do(&spinner, ENTRIES_HURRY, 0, 1, "the end of dwelling");
+	}
 	large_ldt(&spinner, scale);
 	must_do(&spinner, ENTRIES_END, 0, 1, "the end");
 	/* While the task and all that it has is still there. */
