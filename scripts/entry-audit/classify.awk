@@ -5,7 +5,7 @@
 
 BEGIN {
 	# The first that fits counts, so those within others come first.
-	regions = split("own_stack percpu kernel_text kernel_data cpu_entry_area espfix ldt_of_pti fixmap module vmalloc vmemmap direct_map", region_of, " ")
+	regions = split("own_stack percpu kernel_text kernel_data cpu_entry_area espfix ldt_of_pti fixmap module other_vmalloc vmemmap direct_map", region_of, " ")
 	# What the argument allows, and what no mapping change can reach.
 	split("own_stack percpu ldt kernel_text kernel_data cpu_entry_area espfix ldt_of_pti fixmap vmemmap direct_map user", i, " ")
 	for (k in i)
@@ -48,9 +48,11 @@ file == 1 {
 }
 
 file == 2 && $1 == "area" {
-	areas[$2]++
-	first[$2, areas[$2]] = "x" $3
-	last[$2, areas[$2]] = "x" $4
+	# What of the vmalloc area is not one of the others.
+	name = $2 == "vmalloc" ? "other_vmalloc" : $2
+	areas[name]++
+	first[name, areas[name]] = "x" $3
+	last[name, areas[name]] = "x" $4
 }
 
 file == 2 && $1 == "stack" {
@@ -87,7 +89,7 @@ function region(addr,    i, k) {
 # reads it there.
 function region_of_data(addr, by, zone,    where) {
 	where = region(addr)
-	return where == "vmalloc" && pti == "off" && zone == "leave" && by ~ /^native_irq_return_iret\+/ && \
+	return where == "other_vmalloc" && pti == "off" && zone == "leave" && by ~ /^native_irq_return_iret\+/ && \
 		owner(addr) ~ /^alloc_ldt_struct\+/ ? "ldt" : where
 }
 
@@ -158,7 +160,7 @@ $1 == "data" && $2 == cpu {
 		touched[$3, $4] += $8
 	whose = where == "own_stack" ? "the_task's_own_stack," owner("x" $6) : \
 		where == "percpu" && region_is_vmalloc("x" $6) ? "first_per-CPU_chunk" : \
-		where == "vmalloc" || where == "ldt" ? owner("x" $6) : ""
+		where == "other_vmalloc" || where == "ldt" ? owner("x" $6) : ""
 	if (whose != "")
 		print "vmalloc", pti, type_of[$3], $4, symbol("x" $5), $6, whose, $8
 	if (!(where in allowed) || (where == "ldt_of_pti" && pti == "off"))
@@ -167,7 +169,7 @@ $1 == "data" && $2 == cpu {
 
 # Whether a per-CPU address lies in the vmalloc area: with percpu_alloc=page.
 function region_is_vmalloc(addr) {
-	return addr >= first["vmalloc", 1] && addr <= last["vmalloc", 1]
+	return addr >= first["other_vmalloc", 1] && addr <= last["other_vmalloc", 1]
 }
 
 $1 == "error" && $2 == cpu {

@@ -11,8 +11,10 @@ BEGIN {
 		minimum[order[i]] = order[i] == "mce" ? 10 : 100
 		minimum_pending[order[i]] = order[i] == "mce" ? 2 : 5
 	}
-	columns = split("own_stack ldt percpu kernel_data cpu_entry_area direct_map fixmap espfix ldt_of_pti vmemmap user vmalloc module unknown", column, " ")
-	split("#7f7f7f #c49c94 #2ca02c #1f77b4 #17becf #bcbd22 #9467bd #8c564b #e377c2 #c5b0d5 #aec7e8 #d62728 #ff7f0e #000000", colour, " ")
+	columns = split("own_stack ldt percpu kernel_data kernel_text cpu_entry_area direct_map fixmap espfix ldt_of_pti vmemmap user other_vmalloc module unknown", column, " ")
+	# Shown in the table even if nothing was touched there.
+	used["other_vmalloc"] = used["module"] = used["unknown"]
+	split("#7f7f7f #c49c94 #2ca02c #1f77b4 #98df8a #17becf #bcbd22 #9467bd #8c564b #e377c2 #c5b0d5 #aec7e8 #d62728 #ff7f0e #000000", colour, " ")
 	broken = dir "/broken"
 	printf "" >broken
 }
@@ -83,6 +85,10 @@ END {
 				continue
 			print type, pti, windows[key] + 0, max(enter[key], leave[key]), violations[key] + 0 >tsv
 			transitions += windows[key]
+			if (max(enter[key], leave[key]) > deepest) {
+				deepest = max(enter[key], leave[key])
+				deepest_of = type " with PTI " pti
+			}
 			sum += violations[key]
 			if (windows[key])
 				met[type]
@@ -123,7 +129,8 @@ END {
 	}
 	close("sort >>'" dir "/audit-vmalloc.tsv'")
 
-	print "\nWhat was touched of the vmalloc area, by owner:" >out
+	printf "\nThe deepest danger zone: %d instructions, %s\n", deepest, deepest_of >out
+	print "What was touched of the vmalloc area, by owner:" >out
 	for (k in owners) {
 		n = 0
 		for (i in instruction) {
