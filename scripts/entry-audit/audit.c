@@ -175,8 +175,8 @@ struct level {
 	const struct point *entry;
 	const struct point *add;
 	bool own_window;	/* what was interrupted was no safe place */
-	bool from_added;	/* it may have had a flush to do */
-	bool must_flush;	/* it had */
+	bool behind_add;	/* it was behind its addition, so this one has none */
+	bool must_flush;	/* and had a flush to do */
 	bool cleared;		/* an entry in between has done that */
 	bool unflushed;		/* or did not, and ran code that may be instrumented */
 	unsigned int insns;
@@ -398,7 +398,7 @@ static void level_open(struct cpu *cpu, const struct point *entry, const char *c
 	level->mode = MODE_ENTER;
 	level->entry = entry;
 	level->add = NULL;
-	level->from_added = false;
+	level->behind_add = false;
 	level->must_flush = false;
 	level->cleared = false;
 	level->unflushed = false;
@@ -508,7 +508,7 @@ static void begin_nested(struct cpu *cpu, const struct point *entry,
 	inner->type = outer->type;
 	if (inner->own_window) {
 		level_open(cpu, entry, context_names[from]);
-		inner->from_added = from == MODE_ADDED;
+		inner->behind_add = from != MODE_ENTER && from != MODE_LEAVE;
 		inner->must_flush = (from == MODE_PENDING || from == MODE_FLUSHED) &&
 				    !outer->cleared;
 	}
@@ -535,11 +535,6 @@ static void flushed(struct cpu *cpu, struct level *level)
 	level->mode = MODE_FLUSHED;
 }
 
-static bool behind_add(const struct level *level)
-{
-	return level->from_added || level->must_flush;
-}
-
 /* Record an instruction, after what it being there says of those before it. */
 static void step(struct cpu *cpu, struct level *level, const struct point *point,
 		 uint64_t insn)
@@ -550,7 +545,7 @@ static void step(struct cpu *cpu, struct level *level, const struct point *point
 	if (point->kind == POINT_FLUSH_CALL) {
 		/* In a gap behind the addition an NMI adds nothing, but flushes if need be. */
 		if (level->mode == MODE_ADDED ||
-		    (level->mode == MODE_ENTER && behind_add(level))) {
+		    (level->mode == MODE_ENTER && level->behind_add)) {
 			level->mode = MODE_PENDING;
 			if (level->unflushed)
 				error(cpu, ERROR_NO_FLUSH, addr);
@@ -562,7 +557,7 @@ static void step(struct cpu *cpu, struct level *level, const struct point *point
 		/* Nothing was pending. */
 		window_close(cpu, level, ZONE_ENTER, false);
 		level->mode = MODE_SAFE;
-	} else if (level->mode == MODE_ENTER && behind_add(level) && !quiet) {
+	} else if (level->mode == MODE_ENTER && level->behind_add && !quiet) {
 		/* Nothing was pending, or so it says. */
 		if (level->must_flush)
 			error(cpu, ERROR_NO_FLUSH, addr);
@@ -602,6 +597,8 @@ static void leave_point(struct cpu *cpu, struct level *level, const struct point
 		if (level->mode == MODE_ENTER) {
 			level->mode = MODE_ADDED;
 			level->add = point;
+			/* What an NMI before the addition has done is not for this request. */
+			level->cleared = false;
 		}
 		break;
 	case POINT_FLUSH:

@@ -4,6 +4,7 @@
 # might take them for numbers.
 
 BEGIN {
+	print "boot", pti, kind
 	# The first that fits counts, so those within others come first.
 	regions = split("own_stack percpu kernel_text kernel_data cpu_entry_area espfix ldt_of_pti fixmap module other_vmalloc vmemmap direct_map", region_of, " ")
 	# What the argument allows, and what no mapping change can reach.
@@ -119,9 +120,11 @@ function symbol(addr,    a, b, m) {
 		else
 			b = m
 	}
-	# Of several names for one address any will do, but always the same.
+	# Of several names for one address the first that is no marker of a section.
 	while (a > 1 && symbol_at[a - 1] == symbol_at[a])
 		a--
+	while (symbol_name[a] ~ /^__/ && a < symbols && symbol_at[a + 1] == symbol_at[a])
+		a++
 	return symbol_cache[addr] = sprintf("%s+0x%x", symbol_name[a], low(addr) - low(symbol_at[a]))
 }
 

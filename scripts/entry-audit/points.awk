@@ -29,8 +29,9 @@ function plain_name(name) {
 	return name
 }
 
-# Follow the variable's address from register to register, from top to bottom. That is
-# not the way in which code runs, so a register may be taken to hold it longer than it does.
+# Follow the variable's address from register to register, from top to bottom of a
+# function. That is not the way in which code runs, so a register may be taken to hold
+# it longer than it does. An address that is an argument, or in memory, is not seen.
 function follow(text,    to, from) {
 	if (text ~ /^lea .*<context_tracking(\+0x[0-9a-f]+)?>/) {
 		to = text
@@ -48,6 +49,8 @@ function follow(text,    to, from) {
 		holds[to]
 	else if (text ~ /^lea/ && based_on_state(from))
 		holds[to]
+	else if (text ~ /^add/ && from in holds)
+		holds[to]
 	else if (text !~ /^add/)
 		delete holds[to]
 }
@@ -60,14 +63,16 @@ function uses_state(text) {
 	return based_on_state(text)
 }
 
-# Whether there is a memory operand that has the address as its number or its base.
-function based_on_state(text,    base) {
-	if (match(text, /-0x[0-9a-f]+\(%r[a-z0-9]+\)/) && in_state(substr(text, RSTART, index(substr(text, RSTART), "(") - 1)))
+# Whether there is a memory operand that has the address as its number, base or index.
+function based_on_state(text,    part, n) {
+	if (match(text, /-0x[0-9a-f]+\(/) && in_state(substr(text, RSTART, RLENGTH - 1)))
 		return 1
-	if (!match(text, /\(%r[a-z0-9]+\)/))
+	if (!match(text, /\([^)]*\)/))
 		return 0
-	base = substr(text, RSTART + 1, RLENGTH - 2)
-	return base in holds
+	for (n = split(substr(text, RSTART + 1, RLENGTH - 2), part, ","); n; n--)
+		if (part[n] in holds)
+			return 1
+	return 0
 }
 
 function locked(addr, text,    name) {

@@ -21,7 +21,7 @@
 #define NR_MCES		15
 #define MCE_ROUND_MS	5000
 #define NMI_PIECE	250L
-#define PAUSES		100000000	/* turns of a loop, for each type of entry */
+#define PAUSES		50000000	/* turns of a loop, for each type of entry */
 #define NOISE		"@noise 0123456789abcdef0123456789abcdef\n"
 
 /* Beyond what the spinners of the kselftests do. */
@@ -378,7 +378,7 @@ static void all_synchronous(struct spinner *spinner, uint32_t scale)
 		if (pending)
 			storm = storm_start(0, LONG_MAX);
 		for (size_t i = 0; i < ARRAY_SIZE(synchronous); i++) {
-			shared->pause = pending ? PAUSES / synchronous[i].rounds : 0;
+			shared->pause = pending ? PAUSES / (synchronous[i].rounds * scale) : 0;
 			must_do(spinner, synchronous[i].command, synchronous[i].mark,
 				synchronous[i].rounds * scale, synchronous[i].what);
 		}
@@ -402,7 +402,7 @@ static void all_interrupts(struct spinner *spinner, uint32_t scale)
 	if (storm_stop(storm))
 		die("requests for flushes");
 	for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
-		send(spinner->cpu, sent[i], 150 * scale);
+		send(spinner->cpu, sent[i], 300 * scale);
 		for (uint32_t round = 0; round < 50 * scale; round++) {
 			request_flush();
 			send(spinner->cpu, sent[i], 1);
@@ -430,7 +430,7 @@ static void all_nmis(struct spinner *spinner, uint32_t scale)
 		die("NMIs in user mode");
 	must_do(spinner, ENTRIES_DWELL, 0, 1, "dwelling");
 	ask(spinner, SPINNER_FOLLOW, 0, 1);
-	for (uint32_t piece = 0; piece < 8 * scale; piece++) {
+	for (uint32_t piece = 0; piece < 12 * scale; piece++) {
 		if (write_number(MODULE_DIR "nmi_storm", number))
 			die("NMIs in the gaps");
 	}
