@@ -464,7 +464,6 @@ static void begin_excursion(struct cpu *cpu, const struct point *point, uint64_t
 	static const struct point unknown = { .name = "unknown" };
 	bool known = point->kind == POINT_ENTRY;
 
-	cpu->depth = 0;
 	cpu->insns = 0;
 	cpu->insns_in = 0;
 	cpu->insns_out = 0;
@@ -730,15 +729,14 @@ static void kernel_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_
 static void user_block(unsigned int vcpu, void *userdata)
 {
 	struct cpu *cpu = &cpus[vcpu];
-	uint64_t last = cpu->last;
+	const struct point *last = insn_point(cpu->last);
 
 	(void)userdata;
 	if (!cpu->recording || cpu->levels[0].mode == MODE_USER)
 		return;
 
 	cpu->last = 0;
-	if (last)
-		leave_point(cpu, &cpu->levels[cpu->depth], insn_point(last));
+	leave_point(cpu, &cpu->levels[cpu->depth], last);
 	end_excursion(cpu);
 }
 

@@ -101,13 +101,6 @@ function owner(addr,    i) {
 	return "unknown"
 }
 
-# The last 8 digits of an address, as a number.
-function low(hex,    n) {
-	for (hex = substr(hex, length(hex) - 7); length(hex); hex = substr(hex, 2))
-		n = n * 16 + index("0123456789abcdef", substr(hex, 1, 1)) - 1
-	return n
-}
-
 function symbol(addr,    a, b, m) {
 	if (addr in symbol_cache)
 		return symbol_cache[addr]

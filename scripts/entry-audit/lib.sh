@@ -55,8 +55,9 @@ build_module()
 
 # run_guest TREE DIR NAME PARAMETERS MODE CPUS [ARGUMENT...]: boots TREE's kernel with the
 # plugin watching CPUS, a word for each, and runs /run/entries MODE CPU ... for each. What the
-# plugin saw is in DIR/NAME.raw, what the guest said in DIR/NAME.out. The test module
-# comes from the folder $kselftest.
+# plugin saw is in $logs/NAME.raw, what the guest said in NAME.out and NAME.console beside it.
+# DIR has the plugin, the program, the module and the points; the test module comes from
+# the folder $kselftest.
 run_guest()
 {
 	local tree=$1 dir=$2 name=$3 parameters=$4 mode=$5 cpus=$6 add status=0

@@ -3,14 +3,6 @@
 # names, objdump -d. Addresses are compared as text: they are all of 16 digits, and
 # too long for awk's numbers.
 
-# The last 8 digits of an address, as a number. Kernel text is within 2 GB.
-function low(hex,    i, n) {
-	hex = substr("0000000" hex, length("0000000" hex) - 7)
-	for (n = 0; length(hex); hex = substr(hex, 2))
-		n = n * 16 + index("0123456789abcdef", substr(hex, 1, 1)) - 1
-	return n
-}
-
 function point(kind, addr) {
 	points[kind]++
 	printf "%s %s %s %s %s\n", kind, addr, start, end, fn

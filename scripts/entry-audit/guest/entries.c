@@ -29,6 +29,7 @@ enum entries_command {
 	ENTRIES_BEGIN = 100,
 	ENTRIES_END,
 	ENTRIES_DWELL,
+	ENTRIES_DWELL_EXIT,
 	ENTRIES_HURRY,
 	ENTRIES_SPIN,			/* in user mode, until asked for something else */
 	ENTRIES_PF_READ,
@@ -36,7 +37,6 @@ enum entries_command {
 	ENTRIES_PF_READ_PROTECTED,
 	ENTRIES_PF_WRITE_PROTECTED,
 	ENTRIES_LARGE_LDT,
-	ENTRIES_DWELL_EXIT,
 	ENTRIES_OVERFLOW,
 	ENTRIES_X87,
 };
@@ -160,6 +160,9 @@ static long obey_own(struct entries_page *shared, uint32_t request)
 	case ENTRIES_DWELL:
 		ENTRY_MARK(MARK_DWELL);
 		break;
+	case ENTRIES_DWELL_EXIT:
+		ENTRY_MARK(MARK_DWELL_EXIT);
+		break;
 	case ENTRIES_HURRY:
 		ENTRY_MARK(MARK_HURRY);
 		break;
@@ -193,9 +196,6 @@ static long obey_own(struct entries_page *shared, uint32_t request)
 		pause_for_requests(shared);
 		ENTRY_MARK(MARK_pf_write_protected);
 		write_scratch();
-		break;
-	case ENTRIES_DWELL_EXIT:
-		ENTRY_MARK(MARK_DWELL_EXIT);
 		break;
 	case ENTRIES_OVERFLOW:
 		pause_for_requests(shared);
