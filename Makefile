@@ -22,6 +22,12 @@ run: build	## boot it and compare the feature off and on: table and picture
 check: tree	## what needs no boot: applies, exports unchanged, checkpatch, shellcheck
 	@scripts/check
 
+litmus: tree	## the litmus tests of the series under herd7 and the tree's memory model
+	@scripts/litmus $(NAME)
+
+model: tree	## explore the protocol's model with Spin, break it and see it fail
+	@scripts/model $(MODEL)
+
 test:		## everything: check, build, boots with PTI off and on, kselftests
 	@scripts/test
 
@@ -43,4 +49,4 @@ clean:		## remove build/ except the kernel tree
 distclean:	## remove build/ (work that was not exported stops it) and the cache
 	@scripts/clean --all
 
-.PHONY: help install tree export build run check test instructions audit cost mutate clean distclean
+.PHONY: help install tree export build run check litmus model test instructions audit cost mutate clean distclean
