@@ -5,7 +5,8 @@
  * explores it exhaustively, and its mutations.
  *
  * Inlines and processes that stand for functions of the kernel carry their names.
- * scripts/model/functions lists those, and scripts/model compares it with the tree.
+ * The file functions beside this one lists those, and scripts/model compares it with
+ * the tree.
  *
  * Memory is x86-TSO: a store goes to the store buffer of its CPU and from there,
  * at any later time and in order, to memory; a locked instruction, and smp_mb(),
@@ -184,7 +185,7 @@ inline ct_tlb_flush_execute()
 	locked_step(word = word & ~PENDING);
 	step(arch_ct_tlb_flush())
 #else
-	step(arch_ct_tlb_flush());
+	step(may_use_what_is_held(); arch_ct_tlb_flush());
 	locked_step(word = word & ~PENDING)
 #endif
 }
@@ -363,7 +364,7 @@ proctype exception(byte me)
 			level == me - 1 ->
 			if
 			:: kind = NMI
-			:: !user_mode -> kind = WARN
+			:: !user_mode || me > 1 -> kind = WARN
 			fi;
 			level = me
 		};
@@ -373,7 +374,7 @@ proctype exception(byte me)
 			step(may_use_anything());
 			warn_rcu_exit()
 #ifdef FAULT_WITHOUT_RCU
-		:: !(word & WATCHING) && !user_mode ->
+		:: kind == NMI && !(word & WATCHING) && (!user_mode || me > 1) ->
 			step(may_use_anything())
 #endif
 		:: else ->
