@@ -31,6 +31,9 @@
 #ifndef NESTING
 #define NESTING		1	/* How deep exceptions may nest. */
 #endif
+#if INITIATORS > 2 || NESTING > 3
+#error init does not start so many
+#endif
 #define OWNER		INITIATORS
 #define IRQ_NONIDLE	8	/* CT_NESTING_IRQ_NONIDLE */
 
@@ -613,6 +616,9 @@ init
 		run exception(1);
 #if NESTING > 1
 		run exception(2);
+#endif
+#if NESTING > 2
+		run exception(3);
 #endif
 		run store_buffer(0);
 		run initiator(0);
