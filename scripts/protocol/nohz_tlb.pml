@@ -19,6 +19,12 @@
  * memory holds then. The address is not unmapped again before the flush for the
  * last time has returned, so the TLB's entry for it is one of: none; what memory
  * has; what memory had before; and that, although the flush has returned: stale.
+ *
+ * Taken for granted: a walk in flight does not survive a flush. The flush by CR4 is
+ * one step; an exception between its two writes flushes for itself and leaves CR4
+ * as it found it. Disabling preemption and reading the key are one step. Idle and
+ * guest mode are not here, so "the state is user" cannot be told from "the state
+ * has the bit of user".
  */
 
 #define USER		1	/* CT_STATE_USER, else CT_STATE_KERNEL */
@@ -454,6 +460,7 @@ inline kernel_flush_may_defer()
 }
 
 /* kernel_flush_needs_ipi() is what asks ct_tlb_flush_defer(). */
+/* The smp_mb() after the looks is left out: with TSO and without it more can happen. */
 inline flush_tlb_kernel_range_deferrable()
 {
 	kernel_flush_may_defer();
