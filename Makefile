@@ -2,7 +2,7 @@
 # `make` alone prints what there is.
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' Makefile | column -t -s '|'
 
 install:	## install what is missing (as root; else prints the command)
 	@scripts/install
@@ -31,6 +31,9 @@ model: tree	## explore the protocol's model with Spin, break it and see it fail
 test:		## everything: check, build, boots with PTI off and on, kselftests
 	@scripts/test
 
+test-full:	## debug kernels, torture, other people's tests, builds: what TESTED.md lacks
+	@scripts/full $(STAGE)
+
 instructions: build	## what the entry costs with nothing pending: objdump, base and series
 	@scripts/instructions
 
@@ -49,4 +52,4 @@ clean:		## remove build/ except the kernel tree
 distclean:	## remove build/ (work that was not exported stops it) and the cache
 	@scripts/clean --all
 
-.PHONY: help install tree export build run check litmus model test instructions audit cost mutate clean distclean
+.PHONY: help install tree export build run check litmus model test test-full instructions audit cost mutate clean distclean

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # common.sh has set these
 # From patches to commits and back, the same way for everybody who needs it.
 # Sourced after common.sh, never run.
 
@@ -110,4 +110,37 @@ mark_synced()
 {
 	lab_git -C "$1" update-ref refs/nohz_tlb/synced HEAD
 	hash_patches >"$1/.git/nohz_tlb_patches"
+}
+
+# other_tree_at NAME COMMIT: build/NAME is a clone of build/linux at COMMIT. Only files that
+# differ are touched.
+other_tree_at()
+{
+	local dir=$build/$1 commit
+
+	commit=$(lab_git -C "$build/linux" rev-parse "$2")
+	if [[ ! -d $dir ]]; then
+		need_space "$build" 3500
+		rm -rf "$dir.part"
+		lab_git clone -q --shared --no-checkout --no-tags "$build/linux" "$dir.part"
+		lab_git -C "$dir.part" tag base "$(lab_git -C "$build/linux" rev-parse base)"
+		mv "$dir.part" "$dir"
+	fi
+	if [[ $(lab_git -C "$dir" rev-parse HEAD) != "$commit" || ! -e $dir/Kbuild ]]; then
+		{
+			lab_git -C "$dir" fetch -q "$build/linux" "$commit" &&
+			lab_git -C "$dir" checkout -q -f --detach "$commit"
+		} || die "$dir cannot be brought to $2 of build/linux; remove it"
+	fi
+}
+
+# other_tree NAME COMMIT [ARGUMENT...]: the same, and built by scripts/build with the
+# arguments.
+other_tree()
+{
+	local name=$1
+
+	other_tree_at "$name" "$2"
+	shift 2
+	"$scripts/build" --tree "$build/$name" "$@"
 }

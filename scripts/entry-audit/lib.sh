@@ -89,25 +89,3 @@ run_guest()
 	[[ $(tail -n 1 "$logs/$name.raw" 2>/dev/null) == end ]] ||
 		die "the plugin did not end its report"
 }
-
-# other_tree NAME COMMIT: build/NAME is a clone of build/linux at COMMIT, built with --plain.
-other_tree()
-{
-	local dir=$build/$1 commit
-
-	commit=$(lab_git -C "$build/linux" rev-parse "$2")
-	if [[ ! -d $dir ]]; then
-		need_space "$build" 3500
-		rm -rf "$dir.part"
-		lab_git clone -q --shared --no-checkout --no-tags "$build/linux" "$dir.part"
-		lab_git -C "$dir.part" tag base "$(lab_git -C "$build/linux" rev-parse base)"
-		mv "$dir.part" "$dir"
-	fi
-	if [[ $(lab_git -C "$dir" rev-parse HEAD) != "$commit" || ! -e $dir/Kbuild ]]; then
-		{
-			lab_git -C "$dir" fetch -q "$build/linux" "$commit" &&
-			lab_git -C "$dir" checkout -q -f --detach "$commit"
-		} || die "$dir cannot be brought to $2 of build/linux; remove it"
-	fi
-	"$scripts/build" --tree "$dir" --plain
-}
