@@ -53,6 +53,7 @@
  *                 last such area really was.
  * promote         Writing N maps N times PMD_SIZE by small pages, unmaps that, and
  *                 maps large pages over it. Reads how many page tables that freed.
+ * debug_pagealloc Reads 1 if each vfree() and the like flushes by itself.
  * text_large      Reads 1 if a large page maps the text of this module. Writing any
  *                 number forgets what text_split has seen.
  * text_split      Reads 1 if small pages mapped it when another module with per-CPU
@@ -996,6 +997,13 @@ static int promote_get(u64 *val)
 	return 0;
 }
 
+/* Then free_unmap_vmap_area() and vb_free() in mm/vmalloc.c flush at once. */
+static int debug_pagealloc_get(u64 *val)
+{
+	*val = debug_pagealloc_enabled();
+	return 0;
+}
+
 /*
  * Unmapping leaves the page tables, and the next area of that size gets the
  * same addresses if nobody else was faster.
@@ -1168,6 +1176,7 @@ static const struct test_file test_files[] = {
 	{ .name = "flush_outside",	.set = flush_outside_set },
 	{ .name = "purge",		.get = purge_get, .set = purge_set },
 	{ .name = "huge",		.get = huge_get, .set = huge_set },
+	{ .name = "debug_pagealloc",	.get = debug_pagealloc_get },
 	{ .name = "promote",		.get = promote_get, .set = promote_set },
 	{ .name = "text_large",		.get = text_large_get, .set = text_large_set },
 	{ .name = "text_split",		.get = text_split_get },
