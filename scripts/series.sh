@@ -116,8 +116,14 @@ mark_synced()
 # differ are touched.
 other_tree_at()
 {
-	local dir=$build/$1 commit
+	local dir=$build/$1 commit lock
 
+	# One at a time: the lock ends with this process.
+	if [[ ${locked_trees-} != *" $1 "* ]]; then
+		exec {lock}>"$dir.lock"
+		flock -n "$lock" || die "another run uses $dir; wait for it"
+		locked_trees+=" $1 "
+	fi
 	commit=$(lab_git -C "$build/linux" rev-parse "$2")
 	if [[ ! -d $dir ]]; then
 		need_space "$build" 3500
