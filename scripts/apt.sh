@@ -4,6 +4,14 @@
 # Signatures are checked, and the system's apt settings and lists are not touched.
 # Sourced after common.sh, never run.
 
+# The mirror that this machine's own apt uses.
+apt_mirror()
+{
+	# shellcheck disable=SC1091,SC2016 # $(REPO_URI) is apt's, not the shell's
+	. /etc/os-release && apt-get indextargets --format '$(REPO_URI)' \
+		'Created-By: Packages' "Release: $VERSION_CODENAME" | sort -u | head -n 1
+}
+
 # apt_open DIR SUITE: asks the mirror for SUITE and keeps all that belongs to it in
 # the folder DIR, which the caller removes.
 apt_open()
@@ -12,9 +20,7 @@ apt_open()
 
 	chmod 755 "$dir"
 	mkdir -p "$dir"/{lists,cache,get}/partial
-	# shellcheck disable=SC1091,SC2016 # $(REPO_URI) is apt's, not the shell's
-	mirror=$(. /etc/os-release && apt-get indextargets --format '$(REPO_URI)' \
-		'Created-By: Packages' "Release: $VERSION_CODENAME" | sort -u | head -n 1)
+	mirror=$(apt_mirror)
 	[[ $mirror ]] || {
 		msg "this machine's apt names no package mirror"
 		return 1

@@ -129,15 +129,13 @@ other_tree_at()
 		need_space "$build" 3500
 		rm -rf "$dir.part"
 		lab_git clone -q --shared --no-checkout --no-tags "$build/linux" "$dir.part"
-		lab_git -C "$dir.part" tag base "$(lab_git -C "$build/linux" rev-parse base)"
 		mv "$dir.part" "$dir"
 	fi
-	if [[ $(lab_git -C "$dir" rev-parse HEAD) != "$commit" || ! -e $dir/Kbuild ]]; then
-		{
-			lab_git -C "$dir" fetch -q "$build/linux" "$commit" &&
-			lab_git -C "$dir" checkout -q -f --detach "$commit"
-		} || die "$dir cannot be brought to $2 of build/linux; remove it"
-	fi
+	{
+		lab_git -C "$dir" fetch -q "$build/linux" "$commit" &&
+		lab_git -C "$dir" checkout -q -f --detach "$commit" &&
+		lab_git -C "$dir" tag -f base "$(lab_git -C "$build/linux" rev-parse base)" >/dev/null
+	} || die "$dir cannot be brought to $2 of build/linux; remove it"
 }
 
 # other_tree NAME COMMIT [ARGUMENT...]: the same, and built by scripts/build with the
