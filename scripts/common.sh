@@ -50,6 +50,25 @@ need_space()
 		die "the disk that holds $1 has $have MB free, and this needs $2 MB"
 }
 
+# with_libraries PROGRAM: it and the libraries that it needs, as SRC:DST for the guest.
+with_libraries()
+{
+	local library
+
+	echo "$(command -v "$1"):/bin/$1"
+	while read -r library; do
+		echo "$library:$library"
+	done < <(ldd "$(command -v "$1")" | grep -o '/[^ ]*')
+}
+
+# tally LINE: adds "N passed, N failed, N skipped" to the caller's three counters. False
+# when LINE is no such count.
+tally()
+{
+	[[ $1 =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]] || return 1
+	((passed += BASH_REMATCH[1], failed += BASH_REMATCH[2], skipped += BASH_REMATCH[3])) || :
+}
+
 # Each base has its own tree, so that none is taken for another.
 tree_name()
 {

@@ -44,7 +44,7 @@ TEST_F_TIMEOUT(pgtable_free, large_mapping_over_small_ones, TEST_TIMEOUT_S)
 	TH_LOG("%ld page tables freed, %ld CPUs pending afterwards", freed, pending);
 	EXPECT_GE(freed, 1);
 	/* With debug_pagealloc to unmap what was mapped leaves a flush again. */
-	if (!read_number(MODULE_DIR "debug_pagealloc"))
+	if (read_number(MODULE_DIR "debug_pagealloc") != 1)
 		EXPECT_EQ(0, pending);
 	for (int i = 0; i < self->lab.nr_spinners; i++) {
 		TH_LOG("cpu %d: %ld immediate flushes", self->lab.spinners[i].cpu,

@@ -997,7 +997,7 @@ static int promote_get(u64 *val)
 	return 0;
 }
 
-/* Then free_unmap_vmap_area() and vb_free() in mm/vmalloc.c flush at once. */
+/* If so, free_unmap_vmap_area() and vb_free() in mm/vmalloc.c flush at once. */
 static int debug_pagealloc_get(u64 *val)
 {
 	*val = debug_pagealloc_enabled();
