@@ -960,21 +960,46 @@ struct received {
 	long deferrable;	/* deferrable flushes, the same for all CPUs */
 };
 
+/* The flushes that a CPU sent since it last ended a deferrable one. */
+struct sender {
+	int sent;
+	int last_to[MAX_SPINNERS];	/* which of them the spinner got, 0 is none */
+};
+
+/* The CPU that @line of the trace is from, or -1. */
+static inline int trace_cpu(const char *line)
+{
+	const char *field = strchr(line, '[');
+	int cpu;
+
+	return field && sscanf(field, "[%d]", &cpu) == 1 ? cpu : -1;
+}
+
+/* The CPU that a callback is queued for, or -1. */
+static inline int trace_target(const char *line)
+{
+	const char *field = strstr(line, "csd_queue_cpu: cpu=");
+
+	return field ? atoi(strchr(field, '=') + 1) : -1;
+}
+
+static inline bool trace_is_flush(const char *line)
+{
+	return strstr(line, "func=do_flush_tlb_all") || strstr(line, "func=do_kernel_range_flush");
+}
+
 static inline void trace_count_line(const char *line, int cpu, struct received *received)
 {
-	const char *field;
-	int on = -1;
+	int target = trace_target(line);
 
-	field = strstr(line, "csd_queue_cpu: cpu=");
-	if (field) {
-		if (atoi(strchr(field, '=') + 1) != cpu)
+	if (target >= 0) {
+		if (target != cpu)
 			return;
-		if (strstr(field, "func=do_flush_tlb_all") ||
-		    strstr(field, "func=do_kernel_range_flush")) {
+		if (trace_is_flush(line)) {
 			received->flushes++;
-			if (!strstr(field, "callsite=flush_tlb_kernel_range_deferrable"))
-				received->immediate++;
-		} else if (strstr(field, "func=do_kernel_flush_drain")) {
+			/* Until trace_tell_apart() knows better. */
+			received->immediate++;
+		} else if (strstr(line, "func=do_kernel_flush_drain")) {
 			received->drains++;
 		} else {
 			received->others++;
@@ -987,8 +1012,7 @@ static inline void trace_count_line(const char *line, int cpu, struct received *
 		return;
 	}
 
-	field = strchr(line, '[');
-	if (!field || sscanf(field, "[%d]", &on) != 1 || on != cpu)
+	if (trace_cpu(line) != cpu)
 		return;
 	if (strstr(line, "user_exit:"))
 		received->entries++;
@@ -998,18 +1022,52 @@ static inline void trace_count_line(const char *line, int cpu, struct received *
 		received->interrupts++;
 }
 
+/*
+ * A deferrable flush says in the end how many CPUs it interrupted: so many of what
+ * @sender sent last were part of it.
+ */
+static inline void trace_tell_apart(const struct nohz_tlb *self, const char *line,
+				    struct sender *sender, struct received *received)
+{
+	int target = trace_target(line);
+	const char *field;
+
+	if (target >= 0 && trace_is_flush(line)) {
+		sender->sent++;
+		for (int i = 0; i < self->nr_spinners; i++) {
+			if (self->spinners[i].cpu == target)
+				sender->last_to[i] = sender->sent;
+		}
+		return;
+	}
+
+	field = strstr(line, "nohz_tlb_defer:");
+	field = field ? strstr(field, "interrupted:") : NULL;
+	if (!field)
+		return;
+	for (int i = 0; i < self->nr_spinners; i++) {
+		if (sender->last_to[i] &&
+		    sender->last_to[i] > sender->sent - atoi(strchr(field, ':') + 1))
+			received[i].immediate--;
+	}
+	memset(sender, 0, sizeof(*sender));
+}
+
 /* Stop the trace and count: 0, or -1 if the trace is missing or has lost events. */
 static inline int trace_count(struct nohz_tlb *self, struct received *received)
 {
+	int nr_cpus = sysconf(_SC_NPROCESSORS_CONF);
 	char path[PATH_MAX], line[512];
+	struct sender *senders;
 	long lost;
 	FILE *file;
+	int cpu;
 
 	memset(received, 0, sizeof(*received) * self->nr_spinners);
 	if (write_text(TRACE_DIR "tracing_on", "0"))
 		return -1;
 
-	for (int cpu = 0; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
+	for (cpu = 0; cpu < nr_cpus; cpu++) {
 		snprintf(path, sizeof(path), TRACE_DIR "per_cpu/cpu%d/stats", cpu);
 		file = fopen(path, "r");
 		if (!file)
@@ -1025,14 +1083,23 @@ static inline int trace_count(struct nohz_tlb *self, struct received *received)
 		fclose(file);
 	}
 
-	file = fopen(TRACE_DIR "trace", "r");
-	if (!file)
+	senders = calloc(nr_cpus, sizeof(*senders));
+	if (!senders)
 		return -1;
+	file = fopen(TRACE_DIR "trace", "r");
+	if (!file) {
+		free(senders);
+		return -1;
+	}
 	while (fgets(line, sizeof(line), file)) {
 		for (int i = 0; i < self->nr_spinners; i++)
 			trace_count_line(line, self->spinners[i].cpu, &received[i]);
+		cpu = trace_cpu(line);
+		if (cpu >= 0 && cpu < nr_cpus)
+			trace_tell_apart(self, line, &senders[cpu], received);
 	}
 	fclose(file);
+	free(senders);
 
 	return 0;
 }
