@@ -53,6 +53,8 @@
  *                 last such area really was.
  * promote         Writing N maps N times PMD_SIZE by small pages, unmaps that, and
  *                 maps large pages over it. Reads how many page tables that freed.
+ * tracks_all      Reads 1 if the context of all CPUs is tracked, and not only of those
+ *                 in nohz_full=.
  * debug_pagealloc Reads 1 if each vfree() and the like flushes by itself.
  * text_large      Reads 1 if a large page maps the text of this module. Writing any
  *                 number forgets what text_split has seen.
@@ -997,6 +999,12 @@ static int promote_get(u64 *val)
 	return 0;
 }
 
+static int tracks_all_get(u64 *val)
+{
+	*val = IS_ENABLED(CONFIG_CONTEXT_TRACKING_USER_FORCE);
+	return 0;
+}
+
 /* If so, free_unmap_vmap_area() and vb_free() in mm/vmalloc.c flush at once. */
 static int debug_pagealloc_get(u64 *val)
 {
@@ -1176,6 +1184,7 @@ static const struct test_file test_files[] = {
 	{ .name = "flush_outside",	.set = flush_outside_set },
 	{ .name = "purge",		.get = purge_get, .set = purge_set },
 	{ .name = "huge",		.get = huge_get, .set = huge_set },
+	{ .name = "tracks_all",		.get = tracks_all_get },
 	{ .name = "debug_pagealloc",	.get = debug_pagealloc_get },
 	{ .name = "promote",		.get = promote_get, .set = promote_set },
 	{ .name = "text_large",		.get = text_large_get, .set = text_large_set },
