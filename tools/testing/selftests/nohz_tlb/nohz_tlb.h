@@ -876,6 +876,12 @@ static inline void spinners_keep(struct nohz_tlb *self, int keep)
 	self->nr_spinners = MIN(self->nr_spinners, keep);
 }
 
+/* Whether each vfree() and the like flushes by itself, because of debug_pagealloc. */
+static inline bool vfree_flushes(void)
+{
+	return read_number(MODULE_DIR "debug_pagealloc") == 1;
+}
+
 /* How many spinners a drain finds with a flush pending, or -1. */
 static inline long count_pending(struct nohz_tlb *lab)
 {

@@ -37,7 +37,7 @@ TEST_F_TIMEOUT(pagesize, large_pages_are_purged_immediately, TEST_TIMEOUT_S)
 	struct received received[MAX_SPINNERS];
 	long purges;
 
-	if (read_number(MODULE_DIR "debug_pagealloc") == 1)
+	if (vfree_flushes())
 		SKIP(return, "With debug_pagealloc there are more deferrable flushes than purges.");
 
 	for (int try = 1; try <= NR_TRIES; try++) {
