@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+# Reads "KERNEL CPUS CASE INSTRUCTIONS WAITING INTERRUPTS" for each call and "deferred
+# KERNEL CPUS N" for each boot; prints a table and writes the file tsv.
+
+function fail(what)
+{
+	print "not ok - " what
+	failed = 1
+}
+
+# The median of what call[key, 1...n] holds.
+function median(call, key, n,    i, j, x, sorted)
+{
+	for (i = 1; i <= n; i++) {
+		x = call[key, i]
+		for (j = i - 1; j >= 1 && sorted[j] > x; j--)
+			sorted[j + 1] = sorted[j]
+		sorted[j + 1] = x
+	}
+	return sorted[int((n + 1) / 2)]
+}
+
+$1 == "deferred" {
+	deferred[$2, $3] = $4
+	next
+}
+{
+	key = $1 SUBSEP $2 SUBSEP $3
+	n[key]++
+	insns[key, n[key]] = $4
+	wait[key, n[key]] = $5
+	if (!(key in most) || $4 > most[key])
+		most[key] = $4
+	if (!(key in least) || $4 < least[key])
+		least[key] = $4
+}
+END {
+	split("fresh pending kernel", cases, " ")
+	nr_kernels = split("base patched-off patched", kernels, " ")
+	nr_counts = split(counts, count, " ")
+	format = "%-8s %-12s %6s %8s %15s %8s %9s %7s\n"
+	printf format, "case", "kernel", "CPUs", "median", "spread", "waiting", "per CPU", "calls"
+	print "case\tkernel\tcpus\tinstructions\tleast\tmost\twaiting\tcalls" >tsv
+	for (c = 1; c <= 3; c++) {
+		for (k = 1; k <= nr_kernels; k++) {
+			for (i = 1; i <= nr_counts; i++) {
+				key = kernels[k] SUBSEP count[i] SUBSEP c
+				what = cases[c] ", " kernels[k] ", " count[i] " CPUs"
+				if (n[key] < rounds) {
+					fail(what ": only " n[key] + 0 " calls of " rounds)
+					continue
+				}
+				cost[c, k, i] = median(insns, key, n[key])
+				waited = median(wait, key, n[key])
+				each = "-"
+				if (i > 1) {
+					each = (cost[c, k, i] - cost[c, k, 1]) / (count[i] - count[1])
+					if (c < 3 && kernels[k] == "patched" && each > 40)
+						fail(what ": " each " instructions for each CPU more, of 40")
+					each = sprintf("%.1f", each)
+				}
+				printf format, cases[c], kernels[k], count[i], cost[c, k, i],
+					least[key] " - " most[key], waited, each, n[key]
+				printf "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\n", cases[c], kernels[k], count[i],
+					cost[c, k, i], least[key], most[key], waited, n[key] >tsv
+				if (c < 3 && kernels[k] == "patched") {
+					if (waited)
+						fail(what ": it waits")
+					if (cost[c, k, i] > cost[c, 1, i])
+						fail(what ": more than the base")
+				} else if (!waited) {
+					fail(what ": it does not wait, so it was no flush by interrupt")
+				}
+			}
+		}
+	}
+	# What was to defer has to have done so in both cases, and nothing else.
+	for (i = 1; i <= nr_counts; i++) {
+		if (deferred["patched", count[i]] < 2 * rounds * count[i] * 0.9)
+			fail("patched, " count[i] " CPUs: only " deferred["patched", count[i]] + 0 " flushes deferred")
+		if (deferred["patched-off", count[i]])
+			fail("patched-off, " count[i] " CPUs: flushes were deferred")
+	}
+	exit failed
+}
