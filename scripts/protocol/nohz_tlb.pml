@@ -454,12 +454,13 @@ inline flush_tlb_kernel_range()
 	send_and_wait((range -> FLUSH_IPI : RANGE_IPI))
 }
 
+/* Preemption is on again for a flush that may not be deferred. */
 inline kernel_flush_may_defer()
 {
-	atomic { preempt_off[me] = true; deferred = nohz_tlb_key }
+	atomic { deferred = nohz_tlb_key; preempt_off[me] = deferred }
 }
 
-/* kernel_flush_needs_ipi() is what asks ct_tlb_flush_defer(). */
+/* kernel_flush_defer() is what asks ct_tlb_flush_defer(), kernel_flush_deferrable() calls it. */
 /* The smp_mb() after the looks is left out: with TSO and without it more can happen. */
 inline flush_tlb_kernel_range_deferrable()
 {
