@@ -423,7 +423,7 @@ inline ct_tlb_flush_defer()
 #ifdef NO_BARRIER
 	atomic { look_at_word() };
 #else
-	/* The smp_mb() of flush_tlb_kernel_range_deferrable() comes with it. */
+	/* The smp_mb() of kernel_flush_deferrable() comes with it. */
 	locked(look_at_word());
 #endif
 	do
