@@ -43,6 +43,9 @@ audit: build	## what is touched between an entry and the flush: tables and pictu
 cost: build	## exact instructions of an entry, base and series: table
 	@scripts/cost $(COST)
 
+sender: build	## exact instructions of a purge's flush for its sender, 1 to 62 CPUs: table
+	@scripts/sender $(SENDER)
+
 mutate: build	## break one thing at a time (NAME=... for one) and see a test fail
 	@scripts/mutate $(NAME)
 
@@ -52,4 +55,4 @@ clean:		## remove build/ except the kernel tree
 distclean:	## remove build/ (work that was not exported stops it) and the cache
 	@scripts/clean --all
 
-.PHONY: help install tree export build run check litmus model test test-full instructions audit cost mutate clean distclean
+.PHONY: help install tree export build run check litmus model test test-full instructions audit cost sender mutate clean distclean
