@@ -882,6 +882,12 @@ static inline bool vfree_flushes(void)
 	return read_number(MODULE_DIR "debug_pagealloc") == 1;
 }
 
+/* Whether each purge flushes more by itself, because KASAN unmaps its shadow of the area. */
+static inline bool purge_flushes_shadow(void)
+{
+	return read_number(MODULE_DIR "kasan_vmalloc") == 1;
+}
+
 /* How many spinners a drain finds with a flush pending, or -1. */
 static inline long count_pending(struct nohz_tlb *lab)
 {

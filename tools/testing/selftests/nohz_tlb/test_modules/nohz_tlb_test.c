@@ -56,6 +56,7 @@
  * tracks_all      Reads 1 if the context of all CPUs is tracked, and not only of those
  *                 in nohz_full=.
  * debug_pagealloc Reads 1 if each vfree() and the like flushes by itself.
+ * kasan_vmalloc   Reads 1 if each purge also flushes, immediately, what KASAN unmaps.
  * text_large      Reads 1 if a large page maps the text of this module. Writing any
  *                 number forgets what text_split has seen.
  * text_split      Reads 1 if small pages mapped it when another module with per-CPU
@@ -1012,6 +1013,13 @@ static int debug_pagealloc_get(u64 *val)
 	return 0;
 }
 
+/* If so, kasan_release_vmalloc() flushes. */
+static int kasan_vmalloc_get(u64 *val)
+{
+	*val = IS_ENABLED(CONFIG_KASAN_VMALLOC);
+	return 0;
+}
+
 /*
  * Unmapping leaves the page tables, and the next area of that size gets the
  * same addresses if nobody else was faster.
@@ -1186,6 +1194,7 @@ static const struct test_file test_files[] = {
 	{ .name = "huge",		.get = huge_get, .set = huge_set },
 	{ .name = "tracks_all",		.get = tracks_all_get },
 	{ .name = "debug_pagealloc",	.get = debug_pagealloc_get },
+	{ .name = "kasan_vmalloc",	.get = kasan_vmalloc_get },
 	{ .name = "promote",		.get = promote_get, .set = promote_set },
 	{ .name = "text_large",		.get = text_large_get, .set = text_large_set },
 	{ .name = "text_split",		.get = text_split_get },
