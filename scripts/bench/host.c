@@ -42,7 +42,7 @@ static uint32_t buckets[NR_BUCKETS];
 static atomic_ulong asked, done;
 static atomic_bool ready, over;
 static unsigned long nr_requests;
-static const char *requests;
+static bool each, storm;
 static int flush, other;
 
 static void pin(int cpu)
@@ -70,7 +70,7 @@ static void *asker(void *unused)
 	pin(other);
 	while (!over) {
 		ready = true;
-		if (!strcmp(requests, "storm")) {
+		if (storm) {
 			ask(STORM_BATCH);
 		} else if (asked != seen) {
 			ask("1");
@@ -132,7 +132,8 @@ int main(int argc, char **argv)
 	if (argc != 7)
 		errx(2, "usage: host getppid|fault none|each|storm ROUNDS CPU OTHER FLUSH");
 	fault = !strcmp(argv[1], "fault");
-	requests = argv[2];
+	each = !strcmp(argv[2], "each");
+	storm = !strcmp(argv[2], "storm");
 	rounds = strtoul(argv[3], NULL, 10);
 	other = atoi(argv[5]);
 	flush = open(argv[6], O_WRONLY);
@@ -146,22 +147,21 @@ int main(int argc, char **argv)
 	madvise(pages, NR_PAGES * PAGE, MADV_NOHUGEPAGE);
 	memset(buckets, 0, sizeof(buckets));
 
-	if (strcmp(requests, "none") &&
-	    pthread_create(&thread, NULL, asker, NULL))
+	if ((each || storm) && pthread_create(&thread, NULL, asker, NULL))
 		errx(1, "no thread");
 	pin(atoi(argv[4]));
 	counter = open_cycles();
 	if (counter >= 0)
 		ioctl(counter, PERF_EVENT_IOC_ENABLE, 0);
 
-	while (strcmp(requests, "none") && !ready)
+	while ((each || storm) && !ready)
 		_mm_pause();
 	ns = now_ns();
 	tsc = ticks();
 	for (i = 0; i < rounds; i++) {
 		if (fault && i % NR_PAGES == 0)
 			madvise(pages, NR_PAGES * PAGE, MADV_DONTNEED);
-		if (!strcmp(requests, "each")) {
+		if (each) {
 			asked++;
 			while (done != asked)
 				_mm_pause();
@@ -180,7 +180,7 @@ int main(int argc, char **argv)
 			     read(counter, &cycles, sizeof(cycles)) != sizeof(cycles)))
 		err(1, "reading the cycles");
 	over = true;
-	if (strcmp(requests, "none"))
+	if (each || storm)
 		pthread_join(thread, NULL);
 
 	printf("%.0f %.0f ", quantile(rounds, .5) * tick_ns, quantile(rounds, .99) * tick_ns);

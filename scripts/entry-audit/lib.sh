@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154 # common.sh has set these
-# What scripts/audit and scripts/cost share: the plugin, the guest's programs, a boot
-# with both. Sourced after common.sh, never run.
+# What scripts/audit, scripts/cost and scripts/sender share: plugins, the guest's
+# programs, a boot with both. Sourced after common.sh, never run.
 
 entry_audit=$scripts/entry-audit
 
@@ -24,11 +24,11 @@ plugin_api()
 	fi
 }
 
-# build_plugin DIR: DIR/audit.so
+# build_plugin SOURCE OUT
 build_plugin()
 {
-	gcc -O2 -Wall -Wextra -Werror -shared -fPIC "-DQEMU_PLUGIN_VERSION=$(plugin_api)" \
-		-o "$1/audit.so" "$entry_audit/audit.c" 2>"$logs/entry-audit.log" ||
+	gcc -O2 -Wall -Wextra -Werror -shared -fPIC "-DQEMU_PLUGIN_VERSION=$(plugin_api)" -I "$entry_audit" \
+		-o "$2" "$1" 2>"$logs/entry-audit.log" ||
 		die "the plugin does not compile: $(grep -m1 error "$logs/entry-audit.log")"
 }
 
@@ -43,24 +43,44 @@ build_program()
 		die "entries.c does not compile: $(grep -m1 error "$logs/entry-audit.log")"
 }
 
-# build_module TREE DIR: DIR/nohz_tlb_entry.ko
-build_module()
+# build_modules TREE FOLDER DIR: the modules that FOLDER has the source of, in DIR.
+build_modules()
 {
-	make -C "$1" ARCH=x86 CC=gcc KCFLAGS=-Werror M="$entry_audit/guest" MO="$2/module" modules \
+	make -C "$1" ARCH=x86 CC=gcc KCFLAGS=-Werror M="$2" MO="$3/module" modules \
 		>"$logs/entry-audit.log" 2>&1 ||
-		die "nohz_tlb_entry.c does not build: $(grep -m1 -E 'error|\*\*\*' "$logs/entry-audit.log") (log: $logs/entry-audit.log)"
-	mv "$2/module/nohz_tlb_entry.ko" "$2/"
-	rm -rf "$2/module"
+		die "the modules in $2 do not build: $(grep -m1 -E 'error|\*\*\*' "$logs/entry-audit.log") (log: $logs/entry-audit.log)"
+	mv "$3"/module/*.ko "$3/"
+	rm -rf "$3/module"
+}
+
+# boot_watched TREE DIR NAME PARAMETERS TIMEOUT PLUGIN[,OPTION...]: boots TREE's kernel and
+# DIR/image with the plugin DIR/PLUGIN, which reads DIR/points. What the plugin saw is in
+# $logs/NAME.raw, what the guest said in NAME.out and NAME.console beside it.
+boot_watched()
+{
+	local tree=$1 dir=$2 name=$3 why status=0
+
+	rm -f "$logs/$name.raw"
+	"$scripts/boot" --kernel "$tree/arch/x86/boot/bzImage" --initrd "$dir/image" \
+		--append "$4" --timeout "$5" \
+		--plugin "$dir/$6,points=$dir/points,out=$logs/$name.raw" \
+		--log "$logs/$name.console" --out "$logs/$name.out" || status=$?
+	((!status)) || {
+		why=$(sed -n 's/^@error //p' "$logs/$name.out" "$logs/$name.out.part" 2>/dev/null) || :
+		die "${why:-the guest failed} (console: $logs/$name.console)"
+	}
+	grep -q '^@done' "$logs/$name.out" || die "the guest did not end its report"
+	[[ $(tail -n 1 "$logs/$name.raw" 2>/dev/null) == end ]] ||
+		die "the plugin did not end its report"
 }
 
 # run_guest TREE DIR NAME PARAMETERS MODE CPUS [ARGUMENT...]: boots TREE's kernel with the
-# plugin watching CPUS, a word for each, and runs /run/entries MODE CPU ... for each. What the
-# plugin saw is in $logs/NAME.raw, what the guest said in NAME.out and NAME.console beside it.
-# DIR has the plugin, the program, the module and the points; the test module comes from
-# the folder $kselftest.
+# plugin watching CPUS, a word for each, and runs /run/entries MODE CPU ... for each, see
+# boot_watched. DIR has the plugin, the program, the module and the points; the test module
+# comes from the folder $kselftest.
 run_guest()
 {
-	local tree=$1 dir=$2 name=$3 parameters=$4 mode=$5 cpus=$6 add status=0
+	local tree=$1 dir=$2 name=$3 parameters=$4 mode=$5 cpus=$6 add
 	local image=(--job "$dir/job")
 
 	shift 6
@@ -74,18 +94,7 @@ run_guest()
 	[[ $mode != audit ]] ||
 		image+=(--add "$kselftest/nohz_tlb/test_modules/nohz_tlb_test.ko:/run/nohz_tlb_test.ko")
 	"$scripts/image" --out "$dir/image" "${image[@]}"
-	rm -f "$logs/$name.raw"
-	"$scripts/boot" --kernel "$tree/arch/x86/boot/bzImage" --initrd "$dir/image" \
-		--append "$parameters" --timeout 3600 \
-		--plugin "$dir/audit.so,points=$dir/points,out=$logs/$name.raw,cpus=${cpus// /:}" \
-		--log "$logs/$name.console" --out "$logs/$name.out" || status=$?
-	((!status)) || {
-		add=$(sed -n 's/^@error //p' "$logs/$name.out" "$logs/$name.out.part" 2>/dev/null) || :
-		die "${add:-the guest failed} (console: $logs/$name.console)"
-	}
+	boot_watched "$tree" "$dir" "$name" "$parameters" 3600 "audit.so,cpus=${cpus// /:}"
 	[[ ! $parameters =~ pti=(on|off) ]] || grep -q "^@pti ${BASH_REMATCH[1]}" "$logs/$name.out" ||
 		die "PTI is not ${BASH_REMATCH[1]} in the guest"
-	grep -q '^@done' "$logs/$name.out" || die "the guest did not end its report"
-	[[ $(tail -n 1 "$logs/$name.raw" 2>/dev/null) == end ]] ||
-		die "the plugin did not end its report"
 }
