@@ -40,6 +40,8 @@
 #define MAX_DEPTH	16
 #define MAX_ACCESSES	8192
 #define MAX_NAME	64
+#define MAX_PAGES	256
+#define PAGE_SHIFT	12
 #define FIRST_BUCKETS	4096
 
 /* Its handler passes an iret that faults on to this entry point, by an iret. */
@@ -208,12 +210,16 @@ static struct cpu {
 	struct type types[MAX_TYPES];
 	unsigned int nr_types;
 	struct table seen;	/* instructions and accesses, by type and zone */
-	struct table costs;	/* excursions, by type and number of instructions */
+	struct table costs;	/* excursions, by type, zone and number of instructions */
+	struct table walks;	/* those with a flush, by type and number of pages */
 	struct table errors;
 	/* The excursion that goes on. */
 	unsigned int insns;
 	unsigned int insns_in;	/* before the first that may be instrumented */
 	unsigned int insns_out;	/* behind the last one */
+	bool flushed;		/* it had a flush to do */
+	unsigned int nr_pages;	/* different ones that the kernel used since then */
+	uint64_t pages[MAX_PAGES];
 } *cpus;
 
 static const char *out_name;
@@ -407,12 +413,31 @@ static void level_open(struct cpu *cpu, const struct point *entry, const char *c
 	level->type = find_type(cpu, entry, take_mark(cpu, entry), context);
 }
 
+/* What excursions cost is counted by type, and by these two. */
+#define COST_EXCURSION		1
+#define COST_PENDING		2
+
 static void count_excursion(struct cpu *cpu, const struct level *level)
 {
 	uint64_t key = (uint64_t)level->type << 32;
 
+	if (cpu->flushed) {
+		table_add(&cpu->walks, key, cpu->nr_pages, 1);
+		key |= COST_PENDING;
+	}
 	table_add(&cpu->costs, key, cpu->insns_in + cpu->insns - cpu->insns_out, 1);
-	table_add(&cpu->costs, key | 1, cpu->insns, 1);
+	table_add(&cpu->costs, key | COST_EXCURSION, cpu->insns, 1);
+}
+
+/* The CPU has no translation of @addr any more if it has not used that page since. */
+static void use_page(struct cpu *cpu, uint64_t addr)
+{
+	unsigned int i = cpu->nr_pages;
+
+	while (i && cpu->pages[i - 1] != addr >> PAGE_SHIFT)
+		i--;
+	if (!i && cpu->nr_pages < MAX_PAGES)
+		cpu->pages[cpu->nr_pages++] = addr >> PAGE_SHIFT;
 }
 
 /* The CPU has reached user mode. */
@@ -467,6 +492,8 @@ static void begin_excursion(struct cpu *cpu, const struct point *point, uint64_t
 	cpu->insns = 0;
 	cpu->insns_in = 0;
 	cpu->insns_out = 0;
+	cpu->flushed = false;
+	cpu->nr_pages = 0;
 	level_open(cpu, known ? point : &unknown, context_names[MODE_USER]);
 	if (!known)
 		error(cpu, ERROR_UNKNOWN_ENTRY, addr);
@@ -532,6 +559,8 @@ static void flushed(struct cpu *cpu, struct level *level)
 {
 	window_close(cpu, level, ZONE_ENTER, true);
 	level->mode = MODE_FLUSHED;
+	cpu->flushed = true;
+	cpu->nr_pages = 0;
 }
 
 /* Record an instruction, after what it being there says of those before it. */
@@ -698,6 +727,8 @@ static void kernel_insn(unsigned int vcpu, void *userdata)
 		cpu->insns_out = cpu->insns + 1;
 	}
 	cpu->insns++;
+	if (cpu->flushed)
+		use_page(cpu, INSN_ADDR(insn));
 
 	/* Behind the addition on the way out, where requests come. */
 	if (cpu->dwelling && level->mode == cpu->dwell_mode && point->kind != POINT_UNWATCH) {
@@ -716,8 +747,12 @@ static void kernel_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_
 	 * QEMU 7.2 goes on calling this for an iret that is long over, when it delivers
 	 * the next exception.
 	 */
-	if (!cpu->recording || !in_danger(level->mode) ||
-	    (uint32_t)(uintptr_t)userdata != (uint32_t)cpu->last)
+	if (!cpu->recording || (uint32_t)(uintptr_t)userdata != (uint32_t)cpu->last)
+		return;
+	/* What is in user mode's half has other translations. */
+	if (cpu->flushed && vaddr >> 63)
+		use_page(cpu, vaddr);
+	if (!in_danger(level->mode))
 		return;
 	record(cpu, level, (struct access) {
 		.insn = (uint32_t)(uintptr_t)userdata, .is_data = true,
@@ -912,9 +947,18 @@ static void write_tables(FILE *out, unsigned int nr, const struct cpu *cpu)
 	for (i = 0; i < cpu->costs.size; i++) {
 		counter = &cpu->costs.buckets[i];
 		if (counter->count)
-			fprintf(out, "cost %u %u %s %llu %llu\n", nr,
+			fprintf(out, "cost %u %u %s%s %llu %llu\n", nr,
 				(unsigned int)(counter->key[0] >> 32),
-				counter->key[0] & 1 ? "excursion" : "entry+exit",
+				counter->key[0] & COST_PENDING ? "pending:" : "",
+				counter->key[0] & COST_EXCURSION ? "excursion" : "entry+exit",
+				(unsigned long long)counter->key[1],
+				(unsigned long long)counter->count);
+	}
+	for (i = 0; i < cpu->walks.size; i++) {
+		counter = &cpu->walks.buckets[i];
+		if (counter->count)
+			fprintf(out, "cost %u %u pending:pages %llu %llu\n", nr,
+				(unsigned int)(counter->key[0] >> 32),
 				(unsigned long long)counter->key[1],
 				(unsigned long long)counter->count);
 	}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # What scripts/cost writes, in folder `dir`, from lines of
-# kernel cpu pti type zone instructions count.
+# kernel cpu pti type zone instructions count, "switch" kernel deferral, and
+# "storm" kernel pti requests calls interrupts flushed instructions.
 
 BEGIN {
 	OFS = "\t"
@@ -16,6 +17,9 @@ BEGIN {
 	broken = dir "/broken"
 	printf "" >broken
 }
+
+$1 == "switch" { deferral[$2] = $3; next }
+$1 == "storm" { storms[++nr_storms] = $0; next }
 
 $4 in name_of {
 	key = name_of[$4] SUBSEP $1 SUBSEP $2 SUBSEP $3 SUBSEP $5
@@ -33,10 +37,57 @@ function allowed(kernel, cpu, zone) {
 	return kernel == "compiled-out" || cpu == "housekeeping" ? 0 : 2
 }
 
+# What a flush that is pending adds.
+function print_pending(    c, p, k, z, key, before, zones, zone_of, kernel, where) {
+	zones = split("pending:entry+exit pending:excursion pending:pages", zone_of, " ")
+	print "\nThe same with a flush pending on the nohz_full CPU, and how many more than with nothing pending;\npages: different pages of the kernel that are used between the flush and user mode\n" >out
+	for (c = 1; c <= cases; c++) for (p = 1; p <= 2; p++) for (k = 1; k <= nr_kernels; k++) {
+		kernel = kernel_of[k]
+		if (kernel !~ /^patched/)
+			continue
+		key = case_of[c] SUBSEP kernel SUBSEP "nohz_full" SUBSEP pti_of[p] SUBSEP
+		where = kernel ", " case_of[c] ", PTI " pti_of[p] ": "
+		if (kernel == "patched" && all[key "pending:excursion"] < rounds / 4)
+			print where "only " all[key "pending:excursion"] + 0 " excursions with a flush pending" >broken
+		if (kernel == "patched-off" && all[key "pending:excursion"])
+			print where all[key "pending:excursion"] " flushes pending, where none may be" >broken
+		printf "%-12s %-13s %-3s ", case_of[c], kernel, pti_of[p] >out
+		for (z = 1; z <= zones; z++) {
+			before = zone_of[z]
+			sub("pending:", "", before)
+			if (!((key zone_of[z]) in mode)) {
+				printf "  %-10s %18s", before, "none pending" >out
+				print case_of[c], kernel, "nohz_full", pti_of[p], zone_of[z], "-", deferral[kernel] >tsv
+				continue
+			}
+			print case_of[c], kernel, "nohz_full", pti_of[p], zone_of[z], mode[key zone_of[z]], deferral[kernel] >tsv
+			printf "  %-10s %18s", before, sprintf("%d%s (%d/%d)", mode[key zone_of[z]],
+				before == "pages" ? "" : sprintf(" %+d", mode[key zone_of[z]] - mode[key before]),
+				most[key zone_of[z]], all[key zone_of[z]]) >out
+		}
+		print "" >out
+	}
+}
+
+function print_storms(    i, part) {
+	print "\nA task that makes system calls without a break, while another CPU asks for flushes of one page without\na break: what it executes in the kernel\n" >out
+	printf "%-13s %-3s %9s %13s %11s %16s %22s\n", "", "pti", "requests", "system calls", "interrupts", "flushed at entry", "instructions per call" >out
+	print "kernel", "pti", "requests", "calls", "interrupts", "flushed", "instructions", "deferral" >(dir "/storm.tsv")
+	for (i = 1; i <= nr_storms; i++) {
+		split(storms[i], part, " ")
+		printf "%-13s %-3s %9d %13d %11d %16d %22.1f\n", part[2], part[3], part[4], part[5], part[6], part[7], part[5] ? part[8] / part[5] : 0 >out
+		print part[2], part[3], part[4], part[5], part[6], part[7], part[8], deferral[part[2]] >(dir "/storm.tsv")
+		if (!part[4] || !part[5])
+			print "storm, " part[2] ", PTI " part[3] ": no requests, or no system calls" >broken
+		if ((part[2] == "patched") != (part[7] > 0))
+			print "storm, " part[2] ", PTI " part[3] ": " part[7] " flushes at entry" >broken
+	}
+}
+
 END {
 	tsv = dir "/cost.tsv"
 	out = dir "/cost.txt"
-	print "case", "kernel", "cpu", "pti", "zone", "instructions" >tsv
+	print "case", "kernel", "cpu", "pti", "zone", "instructions", "deferral" >tsv
 	print "Instructions of the kernel with nothing pending, and how many more than in the base (of how many\nexcursions this is the mode)\n" >out
 	printf "%-12s %-13s %-3s  %-10s", "case", "cpu", "pti", "zone" >out
 	for (k = 1; k <= nr_kernels; k++)
@@ -47,7 +98,7 @@ END {
 		for (k = 1; k <= nr_kernels; k++) {
 			key = case_of[c] SUBSEP kernel_of[k] SUBSEP cpu_of[u] SUBSEP pti_of[p] SUBSEP zone_of[z]
 			base = case_of[c] SUBSEP "base" SUBSEP cpu_of[u] SUBSEP pti_of[p] SUBSEP zone_of[z]
-			print case_of[c], kernel_of[k], cpu_of[u], pti_of[p], zone_of[z], mode[key] + 0 >tsv
+			print case_of[c], kernel_of[k], cpu_of[u], pti_of[p], zone_of[z], mode[key] + 0, deferral[kernel_of[k]] >tsv
 			more = mode[key] - mode[base]
 			printf " %22s", sprintf("%d%s (%d/%d)", mode[key], (kernel_of[k] == "base" ? "" : sprintf(" %+d", more)), most[key], all[key]) >out
 			where = kernel_of[k] ", " case_of[c] " on the " cpu_of[u] " CPU, PTI " pti_of[p] ", " zone_of[z]
@@ -60,6 +111,14 @@ END {
 				print where ": " more " instructions more than the base, of at most " bar >broken
 		}
 		print "" >out
+	}
+	for (k = 1; k <= nr_kernels; k++) {
+		if (kernel_of[k] ~ /^patched/ && deferral[kernel_of[k]] != (kernel_of[k] == "patched" ? "on" : "off"))
+			print kernel_of[k] ": deferral is " deferral[kernel_of[k]] " in it" >broken
+	}
+	if (pending) {
+		print_pending()
+		print_storms()
 	}
 	close(broken)
 	while ((getline line <broken) > 0)

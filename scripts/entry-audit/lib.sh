@@ -91,7 +91,7 @@ run_guest()
 	for add in "$dir/entries" "$dir/nohz_tlb_entry.ko"; do
 		image+=(--add "$add:/run/${add##*/}")
 	done
-	[[ $mode != audit ]] ||
+	[[ $mode == cost ]] ||
 		image+=(--add "$kselftest/nohz_tlb/test_modules/nohz_tlb_test.ko:/run/nohz_tlb_test.ko")
 	"$scripts/image" --out "$dir/image" "${image[@]}"
 	boot_watched "$tree" "$dir" "$name" "$parameters" 3600 "audit.so,cpus=${cpus// /:}"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# Reads "KERNEL CPUS CASE INSTRUCTIONS WAITING INTERRUPTS" for each call and "deferred
-# KERNEL CPUS N" for each boot; prints a table and writes the file tsv.
+# Reads "KERNEL CPUS CASE INSTRUCTIONS WAITING INTERRUPTS" for each call, "deferred
+# KERNEL CPUS N" and "switch KERNEL STATE" for each boot; prints a table and writes the file tsv.
 
 function fail(what)
 {
@@ -20,6 +20,10 @@ function median(call, key, n,    i, j, x, sorted)
 	return sorted[int((n + 1) / 2)]
 }
 
+$1 == "switch" {
+	state[$2] = $3
+	next
+}
 $1 == "deferred" {
 	deferred[$2, $3] = $4
 	next
@@ -40,7 +44,7 @@ END {
 	nr_counts = split(counts, count, " ")
 	format = "%-8s %-12s %6s %8s %15s %8s %9s %7s\n"
 	printf format, "case", "kernel", "CPUs", "median", "spread", "waiting", "per CPU", "calls"
-	print "case\tkernel\tcpus\tinstructions\tleast\tmost\twaiting\tcalls" >tsv
+	print "case\tkernel\tcpus\tinstructions\tleast\tmost\twaiting\tcalls\tdeferral" >tsv
 	for (c = 1; c <= 3; c++) {
 		for (k = 1; k <= nr_kernels; k++) {
 			for (i = 1; i <= nr_counts; i++) {
@@ -61,8 +65,9 @@ END {
 				}
 				printf format, cases[c], kernels[k], count[i], cost[c, k, i],
 					least[key] " - " most[key], waited, each, n[key]
-				printf "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\n", cases[c], kernels[k], count[i],
-					cost[c, k, i], least[key], most[key], waited, n[key] >tsv
+				printf "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", cases[c], kernels[k], count[i],
+					cost[c, k, i], least[key], most[key], waited, n[key],
+					(kernels[k] in state) ? state[kernels[k]] : "-" >tsv
 				if (c < 3 && kernels[k] == "patched") {
 					if (waited)
 						fail(what ": it waits")
@@ -74,6 +79,8 @@ END {
 			}
 		}
 	}
+	if (state["patched"] != "on" || state["patched-off"] != "off")
+		fail("deferral is " state["patched"] " in patched and " state["patched-off"] " in patched-off")
 	# What was to defer has to have done so in both cases, and nothing else.
 	for (i = 1; i <= nr_counts; i++) {
 		if (deferred["patched", count[i]] < 2 * rounds * count[i] * 0.9)

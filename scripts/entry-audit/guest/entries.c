@@ -5,6 +5,8 @@
  *
  *   entries audit CPU SCALE [mce]    every type of entry, flushes pending or not
  *   entries cost CPU ROUNDS          null system calls, page faults, timer, IPI
+ *   entries pending CPU ROUNDS       the same, with a flush pending most times
+ *   entries storm CPU ROUNDS         null system calls, and all the time flushes of one page
  *
  * A task on CPU does what this one asks for. It is the task of the kselftests, with
  * commands of its own.
@@ -503,19 +505,78 @@ static void cost(int cpu, uint32_t rounds)
 	}
 }
 
+static void cost_pending(int cpu, uint32_t rounds)
+{
+	struct entries_page *shared;
+	struct spinner spinner;
+	pid_t storm;
+
+	if (start(&spinner, cpu, false))
+		die("the task does not start");
+	shared = (struct entries_page *)spinner.page;
+	must_do(&spinner, ENTRIES_BEGIN, 0, 1, "the beginning");
+	storm = storm_start(0, LONG_MAX);
+	shared->pause = PAUSES / rounds;
+	must_do(&spinner, SPINNER_ENTER, MARK_syscall, rounds, "system call");
+	must_do(&spinner, ENTRIES_PF_WRITE, 0, rounds, "page fault");
+	shared->pause = 0;
+	ask(&spinner, ENTRIES_SPIN, 0, 1);
+	send(cpu, "timer", rounds);
+	if (storm_stop(storm))
+		die("requests for flushes");
+	for (uint32_t round = 0; round < rounds; round++) {
+		request_flush();
+		send(cpu, "call_single", 1);
+	}
+	must_do(&spinner, ENTRIES_END, 0, 1, "the end");
+}
+
+static void cost_storm(int cpu, uint32_t rounds)
+{
+	unsigned long *requests;
+	struct spinner spinner;
+	pid_t pid;
+
+	if (start(&spinner, cpu, false))
+		die("the task does not start");
+	must_do(&spinner, SPINNER_ENTER, MARK_syscall, rounds, "system call");
+	requests = mmap(NULL, sizeof(*requests), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (requests == MAP_FAILED)
+		die("the number of requests");
+	must_do(&spinner, ENTRIES_BEGIN, 0, 1, "the beginning");
+	pid = fork();
+	if (!pid) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+			_exit(1);
+		while (!write_number(MODULE_DIR "flush", 1))
+			++*requests;
+		_exit(1);
+	}
+	must_do(&spinner, SPINNER_ENTER, MARK_syscall, rounds, "system call");
+	must_do(&spinner, ENTRIES_END, 0, 1, "the end");
+	if (storm_stop(pid))
+		die("requests for flushes");
+	printf("@requests %lu\n", *requests);
+}
+
 int main(int argc, char **argv)
 {
 	int cpu = argc > 2 ? atoi(argv[2]) : 0;
 	int number = argc > 3 ? atoi(argv[3]) : 0;
 
 	if (number < 1)
-		errx(2, "usage: entries audit CPU SCALE [mce] | cost CPU ROUNDS");
+		errx(2, "usage: entries audit CPU SCALE [mce] | cost|pending|storm CPU ROUNDS");
 	if (!strcmp(argv[1], "audit"))
 		audit(cpu, number, argc > 4);
 	else if (!strcmp(argv[1], "cost"))
 		cost(cpu, number);
+	else if (!strcmp(argv[1], "pending"))
+		cost_pending(cpu, number);
+	else if (!strcmp(argv[1], "storm"))
+		cost_storm(cpu, number);
 	else
-		errx(2, "%s is neither audit nor cost", argv[1]);
+		errx(2, "%s is no mode", argv[1]);
 	printf("@done\n");
 
 	return 0;

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# Counts what trace-cmd report says of calls to isolated CPUs, with a stack each: lines of
+# @call COUNT CPU FUNCTION CAUSE and @ipi COUNT.
+
+# A call chain ends here. Two names of it say enough, and what is in every such call is none.
+function end_stack() {
+	if (what != "")
+		calls[target " " what " " (chain == "" ? "unknown" : chain)]++
+	what = ""
+}
+
+# Of two CPUs that send at the same time the stack may come behind the other's event.
+function sender(line) {
+	match(line, /\[[0-9]+\]/)
+	return substr(line, RSTART + 1, RLENGTH - 2) + 0
+}
+
+/: csd_queue_cpu: / {
+	end_stack()
+	match($0, /cpu=[0-9]+/)
+	to[sender($0)] = substr($0, RSTART + 4, RLENGTH - 4)
+	match($0, /func=[^ ]+/)
+	func_of[sender($0)] = substr($0, RSTART + 5, RLENGTH - 5)
+	next
+}
+/: ipi_send_cpu(mask)?: / {
+	end_stack()
+	ipis++
+	func_of[sender($0)] = ""
+	next
+}
+/: kernel_stack: / {
+	end_stack()
+	what = func_of[sender($0)]
+	target = to[sender($0)]
+	func_of[sender($0)] = chain = ""
+	frames = 0
+	next
+}
+/^=> / {
+	if (what == "" || frames > 1 || $2 ~ /^(trace_|__trace|ftrace_|event_trigger|smp_call|__smp_call|generic_exec|on_each_cpu|flush_tlb|__flush_tlb|kernel_flush|cpa_flush|(__)?change_page_attr_set_clr|irq_work_queue|__irq_work|smp_text_poke|do_raw|tick_nohz_|enqueue_task|ttwu_|try_to_wake_up)/)
+		next
+	chain = chain (frames++ ? "<" : "") $2
+}
+END {
+	end_stack()
+	for (i in calls)
+		print "@call", calls[i], i
+	print "@ipi", ipis + 0
+}
