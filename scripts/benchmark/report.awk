@@ -301,8 +301,12 @@ function cost_row(name, cpu, pti,    row, m, kernels, mode, line, z, zones) {
 	row = name "/" cpu "/" pti
 	split("base off on compiled-out", kernels, " ")
 	line = "| " name " | " cpu " | " pti
+	# As name_mode(), for a column.
+	rows_on++
+	if (state("cost", "on") != "on")
+		rows_told++
 	for (m = 1; m <= 4; m++)
-		line = line " | " cell("cost", row, kernels[m], "entry+exit")
+		line = line " | " (kernels[m] != "on" || state("cost", "on") == "on" ? "" : "**deferral was off:** ") cell("cost", row, kernels[m], "entry+exit")
 	for (m = 1; m <= 4; m++)
 		line = line " | " cell("cost", row, kernels[m], "excursion")
 	zones = split("entry+exit excursion pending:entry+exit pending:excursion pending:pages", z, " ")
@@ -318,8 +322,7 @@ function costs(    c, cases, case_of, u, p, cpu_of, pti_of, row) {
 	split("off on", pti_of, " ")
 	say("## What an entry costs when nothing is pending\n")
 	say("Instructions of the kernel, counted one by one. entry+exit: before the first that may be instrumented and behind the")
-	say("last one, where the series adds its test. excursion: all between user mode and user mode. Deferral in the columns")
-	say("\"off\": " state("cost", "off") ", in the columns \"on\": " name_mode("cost", "on") ".\n")
+	say("last one, where the series adds its test. excursion: all between user mode and user mode.\n")
 	say("| | CPU | PTI | entry+exit: base | off | on | compiled out | excursion: base | off | on | compiled out |")
 	say("|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for (c = 1; c <= cases; c++) for (u = 1; u <= 2; u++) for (p = 1; p <= 2; p++)
