@@ -6,7 +6,7 @@
  *   entries audit CPU SCALE [mce]    every type of entry, flushes pending or not
  *   entries cost CPU ROUNDS          null system calls, page faults, timer, IPI
  *   entries pending CPU ROUNDS       the same, with a flush pending most times
- *   entries storm CPU ROUNDS         null system calls, and all the time flushes of one page
+ *   entries storm CPU ROUNDS         many null system calls, and all the time flushes of a page
  *
  * A task on CPU does what this one asks for. It is the task of the kselftests, with
  * commands of its own.
@@ -24,6 +24,9 @@
 #define MCE_ROUND_MS	5000
 #define NMI_PIECE	250L
 #define PAUSES		50000000	/* turns of a loop, for each type of entry */
+#define STORM_CALLS	300	/* system calls for each round that was asked for */
+#define STORM_FIRST	10UL	/* requests before the first of them */
+#define STORM_WAIT_MS	20000
 #define NOISE		"@noise 0123456789abcdef0123456789abcdef\n"
 
 /* Beyond what the spinners of the kselftests do. */
@@ -34,6 +37,8 @@ enum entries_command {
 	ENTRIES_DWELL_EXIT,
 	ENTRIES_HURRY,
 	ENTRIES_SPIN,			/* in user mode, until asked for something else */
+	ENTRIES_DROP,
+	ENTRIES_TOUCH,
 	ENTRIES_PF_READ,
 	ENTRIES_PF_WRITE,
 	ENTRIES_PF_READ_PROTECTED,
@@ -171,6 +176,13 @@ static long obey_own(struct entries_page *shared, uint32_t request)
 	case ENTRIES_SPIN:
 		while (__atomic_load_n(&page->request, __ATOMIC_ACQUIRE) == request)
 			asm volatile("pause" : : : "memory");
+		break;
+	case ENTRIES_DROP:
+		drop_scratch();
+		break;
+	case ENTRIES_TOUCH:
+		ENTRY_MARK(MARK_pf_write_missing);
+		write_scratch();
 		break;
 	case ENTRIES_PF_READ:
 		drop_scratch();
@@ -505,26 +517,63 @@ static void cost(int cpu, uint32_t rounds)
 	}
 }
 
+/* Ask for flushes of one page, counted in @requests, until storm_stop(). */
+static pid_t start_requests(volatile unsigned long *requests)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+			_exit(1);
+		while (!write_number(MODULE_DIR "flush", 1))
+			++*requests;
+		_exit(1);
+	}
+	for (int ms = 0; *requests < STORM_FIRST; ms++) {
+		if (ms == STORM_WAIT_MS)
+			die("no requests for flushes");
+		usleep(1000);
+	}
+
+	return pid;
+}
+
+static volatile unsigned long *new_counter(void)
+{
+	void *counter = mmap(NULL, sizeof(unsigned long), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (counter == MAP_FAILED)
+		die("a counter");
+	return counter;
+}
+
 static void cost_pending(int cpu, uint32_t rounds)
 {
-	struct entries_page *shared;
+	volatile unsigned long *requests = new_counter();
 	struct spinner spinner;
+	uint32_t round;
 	pid_t storm;
 
 	if (start(&spinner, cpu, false))
 		die("the task does not start");
-	shared = (struct entries_page *)spinner.page;
 	must_do(&spinner, ENTRIES_BEGIN, 0, 1, "the beginning");
-	storm = storm_start(0, LONG_MAX);
-	shared->pause = PAUSES / rounds;
-	must_do(&spinner, SPINNER_ENTER, MARK_syscall, rounds, "system call");
-	must_do(&spinner, ENTRIES_PF_WRITE, 0, rounds, "page fault");
-	shared->pause = 0;
+	/* Between two commands the task waits in user mode. */
+	for (round = 0; round < rounds; round++) {
+		request_flush();
+		must_do(&spinner, SPINNER_ENTER, MARK_syscall, 1, "system call");
+	}
+	for (round = 0; round < rounds; round++) {
+		must_do(&spinner, ENTRIES_DROP, 0, 1, "madvise");
+		request_flush();
+		must_do(&spinner, ENTRIES_TOUCH, 0, 1, "page fault");
+	}
 	ask(&spinner, ENTRIES_SPIN, 0, 1);
+	storm = start_requests(requests);
 	send(cpu, "timer", rounds);
 	if (storm_stop(storm))
 		die("requests for flushes");
-	for (uint32_t round = 0; round < rounds; round++) {
+	for (round = 0; round < rounds; round++) {
 		request_flush();
 		send(cpu, "call_single", 1);
 	}
@@ -533,31 +582,23 @@ static void cost_pending(int cpu, uint32_t rounds)
 
 static void cost_storm(int cpu, uint32_t rounds)
 {
-	unsigned long *requests;
+	volatile unsigned long *requests = new_counter();
+	unsigned long before;
 	struct spinner spinner;
-	pid_t pid;
+	pid_t storm;
 
 	if (start(&spinner, cpu, false))
 		die("the task does not start");
 	must_do(&spinner, SPINNER_ENTER, MARK_syscall, rounds, "system call");
-	requests = mmap(NULL, sizeof(*requests), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (requests == MAP_FAILED)
-		die("the number of requests");
+	storm = start_requests(requests);
 	must_do(&spinner, ENTRIES_BEGIN, 0, 1, "the beginning");
-	pid = fork();
-	if (!pid) {
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL))
-			_exit(1);
-		while (!write_number(MODULE_DIR "flush", 1))
-			++*requests;
-		_exit(1);
-	}
-	must_do(&spinner, SPINNER_ENTER, MARK_syscall, rounds, "system call");
+	before = *requests;
+	must_do(&spinner, SPINNER_ENTER, MARK_syscall, STORM_CALLS * rounds, "system call");
+	before = *requests - before;
 	must_do(&spinner, ENTRIES_END, 0, 1, "the end");
-	if (storm_stop(pid))
+	if (storm_stop(storm))
 		die("requests for flushes");
-	printf("@requests %lu\n", *requests);
+	printf("@requests %lu\n", before);
 }
 
 int main(int argc, char **argv)
