@@ -46,6 +46,9 @@ cost: build	## exact instructions of an entry, base and series: table
 sender: build	## exact instructions of a purge's flush for its sender, 1 to 62 CPUs: table
 	@scripts/sender $(SENDER)
 
+apply:		## apply the series to the git tree in KDIR=, on a branch of its own
+	@scripts/apply
+
 series: tree	## the series as mail in build/mail (SIGNOFF=1 VERSION= PREVIOUS=)
 	@scripts/mail
 
@@ -64,4 +67,4 @@ clean:		## remove build/ except the kernel tree
 distclean:	## remove build/ (work that was not exported stops it) and the cache
 	@scripts/clean --all
 
-.PHONY: help install tree export series build run check litmus model test test-full instructions audit cost sender bench bench-host mutate clean distclean
+.PHONY: help install tree export apply series build run check litmus model test test-full instructions audit cost sender bench bench-host mutate clean distclean
