@@ -25,7 +25,7 @@ if (has('interruptions')) {
 	set yrange [0.7:*]
 	set format y '%g'
 	set ylabel 'flush callbacks (none: no bar)'
-	set key top right
+	set key outside top center horizontal
 	at(x) = x > 0 ? x : NaN
 	plot dir . '/interruptions' using (at($2)):xtic(1) title 'base' lc rgb base, \
 		'' using (at($3)) title 'series, off' lc rgb off, \
@@ -46,7 +46,7 @@ if (has('gaps-base')) {
 	set xlabel 'length of the gap, us (1024: that, or longer)'
 	set ylabel 'gaps for each second'
 	set grid x y
-	set key top right
+	set key outside top center horizontal
 	plot for [i=1:3] dir . '/gaps-' . word('base off on', i) using 2:3 with fsteps ls i title word('base off on', i)
 	unset logscale
 	unset xlabel
@@ -59,7 +59,7 @@ if (has('entry')) {
 	set output dir . '/bench-entry.svg'
 	set title 'Instructions in entry and exit on a CPU in nohz_full='
 	set ylabel 'instructions'
-	set key top left
+	set key outside top center horizontal
 	set yrange [0:*]
 	set xtics rotate by -30
 	set datafile separator '\t'
@@ -83,7 +83,7 @@ if (has('sender-fresh-on')) {
 	set yrange [200:*]
 	set xtics (1, 2, 4, 8, 16, 32, 62)
 	set grid x y
-	set key top left
+	set key outside top center horizontal
 	plot dir . '/sender-fresh-base' with linespoints ls 1 title 'base (waits for the acknowledgements besides)', \
 		dir . '/sender-fresh-off' with linespoints ls 2 title 'series, off (waits besides)', \
 		dir . '/sender-kernel-on' with linespoints ls 3 dt 2 title 'on, all CPUs in the kernel (waits besides)', \
@@ -99,14 +99,12 @@ if (has('sender-fresh-on')) {
 
 if (has('storm')) {
 	set output dir . '/bench-storm.svg'
-	set title 'Kernel instructions of a null system call while another CPU asks for flushes without a break'
-	set ylabel 'instructions for each call'
-	set key top left
+	set title 'A task that enters the kernel all the time: its instructions for each request to flush one page'
+	set ylabel 'instructions for each request'
+	set key outside top center horizontal
 	set datafile separator '\t'
-	plot dir . '/storm' using 2:xtic(1) title 'nobody asks' lc rgb '#888888', \
-		'' using 3 title 'off: interrupts' lc rgb off, \
-		'' using 4 title 'on: flushes at entry, and interrupts in the kernel' lc rgb on, \
-		'' using ($0 - 0.25):2:2 with labels offset 0,0.6 font ',10' notitle, \
-		'' using ($0):3:3 with labels offset 0,0.6 font ',10' notitle, \
-		'' using ($0 + 0.25):4:4 with labels offset 0,0.6 font ',10' notitle
+	plot dir . '/storm' using 2:xtic(1) title 'off: an interrupt each' lc rgb off, \
+		'' using 3 title 'on: flushes at entry, interrupts in the kernel' lc rgb on, \
+		'' using ($0 - 0.17):2:2 with labels offset 0,0.6 font ',10' notitle, \
+		'' using ($0 + 0.17):3:3 with labels offset 0,0.6 font ',10' notitle
 }

@@ -14,6 +14,7 @@ BEGIN {
 	split("nohz_full housekeeping", cpu_of, " ")
 	split("off on", pti_of, " ")
 	split("entry+exit excursion", zone_of, " ")
+	STORM_LEAST = 50
 	broken = dir "/broken"
 	printf "" >broken
 }
@@ -70,15 +71,15 @@ function print_pending(    c, p, k, z, key, before, zones, zone_of, kernel, wher
 }
 
 function print_storms(    i, part) {
-	print "\nA task that makes system calls without a break, while another CPU asks for flushes of one page without\na break: what it executes in the kernel\n" >out
-	printf "%-13s %-3s %9s %13s %11s %16s %22s\n", "", "pti", "requests", "system calls", "interrupts", "flushed at entry", "instructions per call" >out
+	print "\nA task that makes system calls without a break, while another CPU asks for flushes of one page without\na break: what that costs the task in the kernel, beyond what its calls take most often\n" >out
+	printf "%-13s %-3s %9s %13s %11s %16s %13s %12s\n", "", "pti", "requests", "system calls", "interrupts", "flushed at entry", "instructions", "per request" >out
 	print "kernel", "pti", "requests", "calls", "interrupts", "flushed", "instructions", "deferral" >(dir "/storm.tsv")
 	for (i = 1; i <= nr_storms; i++) {
 		split(storms[i], part, " ")
-		printf "%-13s %-3s %9d %13d %11d %16d %22.1f\n", part[2], part[3], part[4], part[5], part[6], part[7], part[5] ? part[8] / part[5] : 0 >out
+		printf "%-13s %-3s %9d %13d %11d %16d %13d %12.0f\n", part[2], part[3], part[4], part[5], part[6], part[7], part[8], part[4] ? part[8] / part[4] : 0 >out
 		print part[2], part[3], part[4], part[5], part[6], part[7], part[8], deferral[part[2]] >(dir "/storm.tsv")
-		if (!part[4] || !part[5])
-			print "storm, " part[2] ", PTI " part[3] ": no requests, or no system calls" >broken
+		if (part[4] < STORM_LEAST || !part[5])
+			print "storm, " part[2] ", PTI " part[3] ": only " part[4] " requests, in " part[5] " system calls" >broken
 		if ((part[2] == "patched") != (part[7] > 0))
 			print "storm, " part[2] ", PTI " part[3] ": " part[7] " flushes at entry" >broken
 	}
