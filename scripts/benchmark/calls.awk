@@ -9,6 +9,13 @@ function end_stack() {
 	what = ""
 }
 
+# A call whose stack never came: it counts all the same.
+function end_call(cpu) {
+	if (func_of[cpu] != "")
+		calls[to[cpu] " " func_of[cpu] " unknown"]++
+	func_of[cpu] = ""
+}
+
 # Of two CPUs that send at the same time the stack may come behind the other's event.
 function sender(line) {
 	match(line, /\[[0-9]+\]/)
@@ -17,6 +24,7 @@ function sender(line) {
 
 /: csd_queue_cpu: / {
 	end_stack()
+	end_call(sender($0))
 	match($0, /cpu=[0-9]+/)
 	to[sender($0)] = substr($0, RSTART + 4, RLENGTH - 4)
 	match($0, /func=[^ ]+/)
@@ -26,11 +34,12 @@ function sender(line) {
 /: ipi_send_cpu(mask)?: / {
 	end_stack()
 	ipis++
-	func_of[sender($0)] = ""
+	end_call(sender($0))
 	next
 }
 /: kernel_stack: / {
 	end_stack()
+	# That of an IPI has no call.
 	what = func_of[sender($0)]
 	target = to[sender($0)]
 	func_of[sender($0)] = chain = ""
@@ -44,6 +53,8 @@ function sender(line) {
 }
 END {
 	end_stack()
+	for (i in func_of)
+		end_call(i)
 	for (i in calls)
 		print "@call", calls[i], i
 	print "@ipi", ipis + 0

@@ -3,6 +3,7 @@
 # was not measured has no data, and no picture.
 
 set terminal svg size 1000,560 font 'sans,14' background '#ffffff' noenhanced
+load dir . '/state.gp'
 has(name) = system("[ -s '" . dir . "/" . name . "' ] && echo 1 || echo 0") + 0
 base = '#d62728'
 off = '#ff9f4a'
@@ -17,6 +18,8 @@ set style data histograms
 set style histogram clustered gap 1
 set style fill solid noborder
 set boxwidth 0.9
+# On a logarithmic axis nothing is a bar of no height.
+at(x) = x > 0 ? x : 0.7
 
 if (has('interruptions')) {
 	set output dir . '/bench-interruptions.svg'
@@ -26,10 +29,9 @@ if (has('interruptions')) {
 	set format y '%g'
 	set ylabel 'flush callbacks (none: no bar)'
 	set key outside top center horizontal
-	at(x) = x > 0 ? x : NaN
 	plot dir . '/interruptions' using (at($2)):xtic(1) title 'base' lc rgb base, \
 		'' using (at($3)) title 'series, off' lc rgb off, \
-		'' using (at($4)) title 'series, on' lc rgb on, \
+		'' using (at($4)) title 'series, ' . on_name lc rgb on, \
 		'' using ($0 - 0.25):($2 * 1.25 + 0.8):2 with labels font ',10' notitle, \
 		'' using ($0):($3 * 1.25 + 0.8):3 with labels font ',10' notitle, \
 		'' using ($0 + 0.25):($4 * 1.25 + 0.8):4 with labels font ',10' notitle
@@ -47,7 +49,7 @@ if (has('gaps-base')) {
 	set ylabel 'gaps for each second'
 	set grid x y
 	set key outside top center horizontal
-	plot for [i=1:3] dir . '/gaps-' . word('base off on', i) using 2:3 with fsteps ls i title word('base off on', i)
+	plot for [i=1:3] dir . '/gaps-' . word('base off on', i) using 2:3 with fsteps ls i title i == 3 ? on_name : word('base off', i)
 	unset logscale
 	unset xlabel
 	set xrange [*:*]
@@ -64,8 +66,8 @@ if (has('entry')) {
 	set xtics rotate by -30
 	set datafile separator '\t'
 	plot dir . '/entry' using 2:xtic(1) title 'base' lc rgb base, \
-		'' using 3 title 'on, nothing pending' lc rgb on, \
-		'' using 4 title 'on, a flush pending' lc rgb '#1f77b4', \
+		'' using 3 title on_name . ', nothing pending' lc rgb on, \
+		'' using 4 title on_name . ', a flush pending' lc rgb '#1f77b4', \
 		'' using ($0 - 0.25):2:2 with labels offset 0,0.6 font ',9' notitle, \
 		'' using ($0):3:3 with labels offset 0,0.6 font ',9' notitle, \
 		'' using ($0 + 0.25):4:4 with labels offset 0,0.6 font ',9' notitle
@@ -86,9 +88,9 @@ if (has('sender-fresh-on')) {
 	set key outside top center horizontal
 	plot dir . '/sender-fresh-base' with linespoints ls 1 title 'base (waits for the acknowledgements besides)', \
 		dir . '/sender-fresh-off' with linespoints ls 2 title 'series, off (waits besides)', \
-		dir . '/sender-kernel-on' with linespoints ls 3 dt 2 title 'on, all CPUs in the kernel (waits besides)', \
-		dir . '/sender-fresh-on' with linespoints ls 3 title 'on, all CPUs in user mode (no wait)', \
-		dir . '/sender-pending-on' with linespoints ls 3 dt 3 title 'on, a flush already pending (no wait)'
+		dir . '/sender-kernel-on' with linespoints ls 3 dt 2 title on_name . ', all CPUs in the kernel (waits besides)', \
+		dir . '/sender-fresh-on' with linespoints ls 3 title on_name . ', all CPUs in user mode (no wait)', \
+		dir . '/sender-pending-on' with linespoints ls 3 dt 3 title on_name . ', a flush already pending (no wait)'
 	unset logscale
 	unset xlabel
 	set xrange [*:*]
@@ -104,7 +106,21 @@ if (has('storm')) {
 	set key outside top center horizontal
 	set datafile separator '\t'
 	plot dir . '/storm' using 2:xtic(1) title 'off: an interrupt each' lc rgb off, \
-		'' using 3 title 'on: flushes at entry, interrupts in the kernel' lc rgb on, \
+		'' using 3 title on_name . ': flushes at entry, interrupts in the kernel' lc rgb on, \
 		'' using ($0 - 0.17):2:2 with labels offset 0,0.6 font ',10' notitle, \
 		'' using ($0 + 0.17):3:3 with labels offset 0,0.6 font ',10' notitle
+}
+
+if (has('coalescing')) {
+	set datafile separator '\t'
+	set output dir . '/bench-coalescing.svg'
+	set title 'Flushes that were left to isolated CPUs, and what they did for them'
+	set logscale y
+	set yrange [0.7:*]
+	set ylabel 'flushes (none: no bar)'
+	set xtics rotate by -30
+	plot dir . '/coalescing' using (at($2)):xtic(1) title 'deferred, ' . on_name lc rgb on, \
+		'' using (at($3)) title 'done at entry' lc rgb '#1f77b4', \
+		'' using ($0 - 0.17):($2 * 1.25 + 0.8):2 with labels font ',10' notitle, \
+		'' using ($0 + 0.17):($3 * 1.25 + 0.8):3 with labels font ',10' notitle
 }

@@ -429,7 +429,10 @@ static void count_excursion(struct cpu *cpu, const struct level *level)
 	table_add(&cpu->costs, key | COST_EXCURSION, cpu->insns, 1);
 }
 
-/* The CPU has no translation of @addr any more if it has not used that page since. */
+/*
+ * The CPU has no translation of @addr any more if it has not used that page since. Pages
+ * beyond MAX_PAGES are not counted.
+ */
 static void use_page(struct cpu *cpu, uint64_t addr)
 {
 	unsigned int i = cpu->nr_pages;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # What scripts/cost writes, in folder `dir`, from lines of
 # kernel cpu pti type zone instructions count, "switch" kernel deferral, and
-# "storm" kernel pti requests calls interrupts flushed instructions.
+# "storm" kernel pti requests calls deferred flushed instructions.
 
 BEGIN {
 	OFS = "\t"
@@ -19,7 +19,13 @@ BEGIN {
 	printf "" >broken
 }
 
-$1 == "switch" { deferral[$2] = $3; next }
+$1 == "switch" {
+	if (!($2 in deferral))
+		deferral[$2] = $3
+	else if (deferral[$2] != $3)
+		deferral[$2] = "changing"
+	next
+}
 $1 == "storm" { storms[++nr_storms] = $0; next }
 
 $4 in name_of {
@@ -58,10 +64,10 @@ function print_pending(    c, p, k, z, key, before, zones, zone_of, kernel, wher
 			sub("pending:", "", before)
 			if (!((key zone_of[z]) in mode)) {
 				printf "  %-10s %18s", before, "none pending" >out
-				print case_of[c], kernel, "nohz_full", pti_of[p], zone_of[z], "-", deferral[kernel] >tsv
+				print case_of[c], kernel, "nohz_full", pti_of[p], zone_of[z], "-", 0, 0, deferral[kernel] >tsv
 				continue
 			}
-			print case_of[c], kernel, "nohz_full", pti_of[p], zone_of[z], mode[key zone_of[z]], deferral[kernel] >tsv
+			print case_of[c], kernel, "nohz_full", pti_of[p], zone_of[z], mode[key zone_of[z]], most[key zone_of[z]], all[key zone_of[z]], deferral[kernel] >tsv
 			printf "  %-10s %18s", before, sprintf("%d%s (%d/%d)", mode[key zone_of[z]],
 				before == "pages" ? "" : sprintf(" %+d", mode[key zone_of[z]] - mode[key before]),
 				most[key zone_of[z]], all[key zone_of[z]]) >out
@@ -72,8 +78,8 @@ function print_pending(    c, p, k, z, key, before, zones, zone_of, kernel, wher
 
 function print_storms(    i, part) {
 	print "\nA task that makes system calls without a break, while another CPU asks for flushes of one page without\na break: what that costs the task in the kernel, beyond what its calls take most often\n" >out
-	printf "%-13s %-3s %9s %13s %11s %16s %13s %12s\n", "", "pti", "requests", "system calls", "interrupts", "flushed at entry", "instructions", "per request" >out
-	print "kernel", "pti", "requests", "calls", "interrupts", "flushed", "instructions", "deferral" >(dir "/storm.tsv")
+	printf "%-13s %-3s %9s %13s %11s %16s %13s %12s\n", "", "pti", "requests", "system calls", "deferred", "flushed at entry", "instructions", "per request" >out
+	print "kernel", "pti", "requests", "calls", "deferred", "flushed", "instructions", "deferral" >(dir "/storm.tsv")
 	for (i = 1; i <= nr_storms; i++) {
 		split(storms[i], part, " ")
 		printf "%-13s %-3s %9d %13d %11d %16d %13d %12.0f\n", part[2], part[3], part[4], part[5], part[6], part[7], part[8], part[4] ? part[8] / part[4] : 0 >out
@@ -88,7 +94,7 @@ function print_storms(    i, part) {
 END {
 	tsv = dir "/cost.tsv"
 	out = dir "/cost.txt"
-	print "case", "kernel", "cpu", "pti", "zone", "instructions", "deferral" >tsv
+	print "case", "kernel", "cpu", "pti", "zone", "instructions", "times", "of", "deferral" >tsv
 	print "Instructions of the kernel with nothing pending, and how many more than in the base (of how many\nexcursions this is the mode)\n" >out
 	printf "%-12s %-13s %-3s  %-10s", "case", "cpu", "pti", "zone" >out
 	for (k = 1; k <= nr_kernels; k++)
@@ -99,7 +105,7 @@ END {
 		for (k = 1; k <= nr_kernels; k++) {
 			key = case_of[c] SUBSEP kernel_of[k] SUBSEP cpu_of[u] SUBSEP pti_of[p] SUBSEP zone_of[z]
 			base = case_of[c] SUBSEP "base" SUBSEP cpu_of[u] SUBSEP pti_of[p] SUBSEP zone_of[z]
-			print case_of[c], kernel_of[k], cpu_of[u], pti_of[p], zone_of[z], mode[key] + 0, deferral[kernel_of[k]] >tsv
+			print case_of[c], kernel_of[k], cpu_of[u], pti_of[p], zone_of[z], mode[key] + 0, most[key] + 0, all[key] + 0, deferral[kernel_of[k]] >tsv
 			more = mode[key] - mode[base]
 			printf " %22s", sprintf("%d%s (%d/%d)", mode[key], (kernel_of[k] == "base" ? "" : sprintf(" %+d", more)), most[key], all[key]) >out
 			where = kernel_of[k] ", " case_of[c] " on the " cpu_of[u] " CPU, PTI " pti_of[p] ", " zone_of[z]
@@ -123,7 +129,7 @@ END {
 	}
 	close(broken)
 	while ((getline line <broken) > 0)
-		print line >out
+		print "not ok - " line >out
 	if (!NR)
 		exit 1
 }

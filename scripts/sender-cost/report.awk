@@ -21,7 +21,10 @@ function median(call, key, n,    i, j, x, sorted)
 }
 
 $1 == "switch" {
-	state[$2] = $3
+	if (!($2 in state))
+		state[$2] = $3
+	else if (state[$2] != $3)
+		state[$2] = "changing"
 	next
 }
 $1 == "deferred" {

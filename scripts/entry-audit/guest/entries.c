@@ -538,6 +538,23 @@ static pid_t start_requests(volatile unsigned long *requests)
 	return pid;
 }
 
+/* What the kernel says was left to the CPU, and what of that the CPU did at entries. */
+static void read_stats(int cpu, unsigned long *deferred, unsigned long *flushed)
+{
+	FILE *file = fopen(DEBUGFS "x86/nohz_tlb_stats", "r");
+	char line[128];
+	int nr;
+
+	*deferred = *flushed = 0;
+	if (!file)
+		die("nohz_tlb_stats");
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%d %lu %lu", &nr, deferred, flushed) == 3 && nr == cpu)
+			break;
+	}
+	fclose(file);
+}
+
 static volatile unsigned long *new_counter(void)
 {
 	void *counter = mmap(NULL, sizeof(unsigned long), PROT_READ | PROT_WRITE,
@@ -583,7 +600,7 @@ static void cost_pending(int cpu, uint32_t rounds)
 static void cost_storm(int cpu, uint32_t rounds)
 {
 	volatile unsigned long *requests = new_counter();
-	unsigned long before;
+	unsigned long before, deferred[2], flushed[2];
 	struct spinner spinner;
 	pid_t storm;
 
@@ -592,13 +609,16 @@ static void cost_storm(int cpu, uint32_t rounds)
 	must_do(&spinner, SPINNER_ENTER, MARK_syscall, rounds, "system call");
 	storm = start_requests(requests);
 	must_do(&spinner, ENTRIES_BEGIN, 0, 1, "the beginning");
+	read_stats(cpu, &deferred[0], &flushed[0]);
 	before = *requests;
 	must_do(&spinner, SPINNER_ENTER, MARK_syscall, STORM_CALLS * rounds, "system call");
 	before = *requests - before;
+	read_stats(cpu, &deferred[1], &flushed[1]);
 	must_do(&spinner, ENTRIES_END, 0, 1, "the end");
 	if (storm_stop(storm))
 		die("requests for flushes");
-	printf("@requests %lu\n", before);
+	printf("@requests %lu %lu %lu\n", before, deferred[1] - deferred[0],
+	       flushed[1] - flushed[0]);
 }
 
 int main(int argc, char **argv)
