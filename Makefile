@@ -49,6 +49,9 @@ sender: build	## exact instructions of a purge's flush for its sender, 1 to 62 C
 apply:		## apply the series to the git tree in KDIR=, on a branch of its own
 	@scripts/apply
 
+rebase:		## bring the series to another release (BASE=newest, TARBALL= or KDIR=)
+	@scripts/rebase
+
 series: tree	## the series as mail in build/mail (SIGNOFF=1 VERSION= PREVIOUS=)
 	@scripts/mail
 
@@ -67,4 +70,4 @@ clean:		## remove build/ except the kernel tree
 distclean:	## remove build/ (work that was not exported stops it) and the cache
 	@scripts/clean --all
 
-.PHONY: help install tree export apply series build run check litmus model test test-full instructions audit cost sender bench bench-host mutate clean distclean
+.PHONY: help install tree export apply rebase series build run check litmus model test test-full instructions audit cost sender bench bench-host mutate clean distclean
