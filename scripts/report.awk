@@ -2,11 +2,6 @@
 # The reading part of scripts/report: run.raw in; run.tsv, run.txt, what the
 # timeline needs and the broken promises out, in folder `dir`. Plain POSIX awk.
 
-# The callbacks that flush a TLB at once, or make a CPU do its deferred flush.
-function is_flush(what) {
-	return what ~ /^do_(kernel_range_flush|flush_tlb_all|kernel_flush_drain)$/
-}
-
 function flushes(load, mode, cpu) {
 	return n[load, mode, cpu, "do_kernel_range_flush"] + n[load, mode, cpu, "do_flush_tlb_all"] + n[load, mode, cpu, "do_kernel_flush_drain"]
 }
@@ -105,10 +100,10 @@ skip { next }
 }
 
 # What remains is the trace: task, [CPU], flags, time, event.
-# Of a call chain, what is no part of every such call; two names say enough. For
+# Of a call chain two names say enough. For
 # a work item it is the item that counts, whoever queued it.
 /^ => / {
-	if (!stack || frames > 1 || $2 ~ /^(trace_|__trace|ftrace_|event_trigger|smp_call|__smp_call|generic_exec|on_each_cpu|flush_tlb|__flush_tlb|cpa_flush|(__)?change_page_attr_set_clr|irq_work_queue|__irq_work|smp_text_poke|do_raw|tick_nohz_|enqueue_task|ttwu_|try_to_wake_up)/)
+	if (!stack || frames > 1 || is_plumbing($2))
 		next
 	if ($2 == "__queue_work" && queued[sender] != "") {
 		chain = chain (frames ? " < " : "") "work item " queued[sender]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Counts what trace-cmd report says of calls to isolated CPUs, with a stack each: lines of
-# @call COUNT CPU FUNCTION CAUSE and @ipi COUNT.
+# @call COUNT CPU FUNCTION CAUSE and @ipi COUNT. Needs frames.awk.
 
-# A call chain ends here. Two names of it say enough, and what is in every such call is none.
+# A call chain ends here. Two names of it say enough.
 function end_stack() {
 	if (what != "")
 		calls[target " " what " " (chain == "" ? "unknown" : chain)]++
@@ -47,7 +47,7 @@ function sender(line) {
 	next
 }
 /^=> / {
-	if (what == "" || frames > 1 || $2 ~ /^(trace_|__trace|ftrace_|event_trigger|smp_call|__smp_call|generic_exec|on_each_cpu|flush_tlb|__flush_tlb|kernel_flush|cpa_flush|(__)?change_page_attr_set_clr|irq_work_queue|__irq_work|smp_text_poke|do_raw|tick_nohz_|enqueue_task|ttwu_|try_to_wake_up)/)
+	if (what == "" || frames > 1 || is_plumbing($2))
 		next
 	chain = chain (frames++ ? "<" : "") $2
 }

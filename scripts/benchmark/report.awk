@@ -103,10 +103,6 @@ function say(text) {
 	print text >(dir "/report.md")
 }
 
-function is_flush(what) {
-	return what ~ /^do_(kernel_range_flush|flush_tlb_all|kernel_flush_drain)$/
-}
-
 # Why a flush has to be immediate, or "" if it should have been deferred.
 function reason(what, cause) {
 	if (what == "do_kernel_flush_drain")
@@ -133,7 +129,8 @@ FILENAME ~ /\/bench-host.txt$/ { host[++hosts] = $0; next }
 FILENAME ~ /\.missed$/ { fail($0); next }
 
 FILENAME ~ /\/cost.tsv$/ {
-	if ($1 == "case") { split($0, head); next }
+	if ($1 == "case")
+		next
 	# Two kernels of one mode cannot be told apart elsewhere: compiled-out is its own.
 	mode = $2 == "patched" ? "on" : $2 == "patched-off" ? "off" : $2
 	if ($9 != "-")
@@ -173,8 +170,7 @@ FILENAME ~ /\/sender.tsv$/ {
 }
 
 # The guests' reports.
-/^@run / { part = $2; round = $3; mode = $4; if (round > rounds) rounds = round; next }
-/^@kernel / { kernel[mode] = $2; next }
+/^@run / { part = $2; round = $3; mode = $4; next }
 /^@isolated / { isolated[part] = $2; next }
 /^@keeping / { keeping[part] = $2; next }
 /^@switch / { see_switch(part, mode, $2 == "1" ? "on" : "off"); next }
@@ -303,7 +299,7 @@ function interruptions(    i, m, l, mode, load, key, k, part, cause, shown, line
 	say("")
 }
 
-function gaps(    i, m, mode, g, sum, last) {
+function gaps(    i, m, mode, g, sum, line) {
 	say("## What the application sees\n")
 	say("oslat on isolated CPU " isolated["gaps"] " while another one frees vmalloc memory (5 purges each quarter of a second):")
 	say("how often something else had the CPU for longer than that, for each second.\n")
@@ -337,7 +333,7 @@ function gaps(    i, m, mode, g, sum, last) {
 	say("how long does not. `make bench-host` and oslat on a real machine tell that.\n")
 }
 
-function cost_row(name, cpu, pti,    row, m, kernels, mode, line, z, zones) {
+function cost_row(name, cpu, pti,    row, m, i, kernels, line, z, zones) {
 	row = name "/" cpu "/" pti
 	split("base off on compiled-out", kernels, " ")
 	line = "| " name " | " cpu " | " pti
@@ -411,7 +407,7 @@ function sender(    i, c, m, mode, cases, case_of, row, base, each) {
 	say("\n![Instructions of the sender](bench-sender.svg)\n")
 }
 
-function coalescing(    l, p, row, load) {
+function coalescing(    l, p) {
 	say("## Requests for each flush\n")
 	say("However many flushes were left to a CPU, it does one when it enters the kernel. The tasks of the loads above never enter,")
 	say("so what they do at the end of a load is one flush for all; the task of the storm below enters all the time.\n")

@@ -210,8 +210,7 @@ static struct cpu {
 	struct type types[MAX_TYPES];
 	unsigned int nr_types;
 	struct table seen;	/* instructions and accesses, by type and zone */
-	struct table costs;	/* excursions, by type, zone and number of instructions */
-	struct table walks;	/* those with a flush, by type and number of pages */
+	struct table costs;	/* excursions, by type, what is counted, and how many */
 	struct table errors;
 	/* The excursion that goes on. */
 	unsigned int insns;
@@ -413,20 +412,34 @@ static void level_open(struct cpu *cpu, const struct point *entry, const char *c
 	level->type = find_type(cpu, entry, take_mark(cpu, entry), context);
 }
 
-/* What excursions cost is counted by type, and by these two. */
-#define COST_EXCURSION		1
-#define COST_PENDING		2
+/* What is counted of an excursion: beside instructions, pages if it had a flush to do. */
+enum cost {
+	COST_ENTRY_EXIT,
+	COST_EXCURSION,
+	COST_PENDING_ENTRY_EXIT,
+	COST_PENDING_EXCURSION,
+	COST_PENDING_PAGES,
+};
+
+static const char * const cost_names[] = {
+	[COST_ENTRY_EXIT]		= "entry+exit",
+	[COST_EXCURSION]		= "excursion",
+	[COST_PENDING_ENTRY_EXIT]	= "pending:entry+exit",
+	[COST_PENDING_EXCURSION]	= "pending:excursion",
+	[COST_PENDING_PAGES]		= "pending:pages",
+};
 
 static void count_excursion(struct cpu *cpu, const struct level *level)
 {
-	uint64_t key = (uint64_t)level->type << 32;
+	uint64_t type = (uint64_t)level->type << 32;
+	bool flushed = cpu->flushed;
 
-	if (cpu->flushed) {
-		table_add(&cpu->walks, key, cpu->nr_pages, 1);
-		key |= COST_PENDING;
-	}
-	table_add(&cpu->costs, key, cpu->insns_in + cpu->insns - cpu->insns_out, 1);
-	table_add(&cpu->costs, key | COST_EXCURSION, cpu->insns, 1);
+	table_add(&cpu->costs, type | (flushed ? COST_PENDING_ENTRY_EXIT : COST_ENTRY_EXIT),
+		  cpu->insns_in + cpu->insns - cpu->insns_out, 1);
+	table_add(&cpu->costs, type | (flushed ? COST_PENDING_EXCURSION : COST_EXCURSION),
+		  cpu->insns, 1);
+	if (flushed)
+		table_add(&cpu->costs, type | COST_PENDING_PAGES, cpu->nr_pages, 1);
 }
 
 /*
@@ -950,18 +963,9 @@ static void write_tables(FILE *out, unsigned int nr, const struct cpu *cpu)
 	for (i = 0; i < cpu->costs.size; i++) {
 		counter = &cpu->costs.buckets[i];
 		if (counter->count)
-			fprintf(out, "cost %u %u %s%s %llu %llu\n", nr,
+			fprintf(out, "cost %u %u %s %llu %llu\n", nr,
 				(unsigned int)(counter->key[0] >> 32),
-				counter->key[0] & COST_PENDING ? "pending:" : "",
-				counter->key[0] & COST_EXCURSION ? "excursion" : "entry+exit",
-				(unsigned long long)counter->key[1],
-				(unsigned long long)counter->count);
-	}
-	for (i = 0; i < cpu->walks.size; i++) {
-		counter = &cpu->walks.buckets[i];
-		if (counter->count)
-			fprintf(out, "cost %u %u pending:pages %llu %llu\n", nr,
-				(unsigned int)(counter->key[0] >> 32),
+				cost_names[(uint32_t)counter->key[0]],
 				(unsigned long long)counter->key[1],
 				(unsigned long long)counter->count);
 	}
