@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # `make` alone prints what there is.
 
+# Not every shell expands ~ in the middle of a word.
+$(foreach file,KDIR TARBALL CONFIG,$(if $($(file)),$(eval override export $(file) := $(patsubst ~/%,$(HOME)/%,$($(file))))))
+
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' Makefile | column -t -s '|'
 
@@ -49,6 +52,9 @@ sender: build	## exact instructions of a purge's flush for its sender, 1 to 62 C
 apply:		## apply the series to the git tree in KDIR=, on a branch of its own
 	@scripts/apply
 
+deb: tree	## Debian packages of the kernel in build/deb (CONFIG= to start from another)
+	@scripts/deb
+
 rebase:		## bring the series to another release (BASE=newest, TARBALL= or KDIR=)
 	@scripts/rebase
 
@@ -70,4 +76,4 @@ clean:		## remove build/ except the kernel tree
 distclean:	## remove build/ (work that was not exported stops it) and the cache
 	@scripts/clean --all
 
-.PHONY: help install tree export apply rebase series build run check litmus model test test-full instructions audit cost sender bench bench-host mutate clean distclean
+.PHONY: help install tree export apply deb rebase series build run check litmus model test test-full instructions audit cost sender bench bench-host mutate clean distclean

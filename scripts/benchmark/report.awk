@@ -236,7 +236,7 @@ part == "gaps" && in_histogram {
 	gsub(/[",:]/, "")
 	gap[mode, $1 + 0] += $2
 	if (!limits)
-		limits = split("20 50 100 200 500 1000", limit_of, " ")
+		limits = split("5 10 20 50 100 200 1000", limit_of, " ")
 	for (i = 1; i <= limits; i++)
 		if ($1 + 0 > limit_of[i])
 			over[limit_of[i]] += $2
@@ -291,11 +291,14 @@ function interruptions(    i, m, l, mode, load, key, k, part, cause, shown, line
 			median("interruptions", load_of[l], "on", "flush_callbacks") >(dir "/interruptions")
 	say("\n![Flush callbacks by load](bench-interruptions.svg)\n")
 	say("What else is sent there with the series on, all boots together:\n")
+	cause = ""
 	for (k in other_cause) {
 		split(k, part, SUBSEP)
 		if (part[2] == "on")
-			say("- " part[1] ": " other_cause[k] " times `" part[3] "`")
+			say(cause = "- " part[1] ": " other_cause[k] " times `" part[3] "`")
 	}
+	if (cause == "")
+		say("- nothing")
 	say("")
 }
 
@@ -303,8 +306,8 @@ function gaps(    i, m, mode, g, sum, line) {
 	say("## What the application sees\n")
 	say("oslat on isolated CPU " isolated["gaps"] " while another one frees vmalloc memory (5 purges each quarter of a second):")
 	say("how often something else had the CPU for longer than that, for each second.\n")
-	say("| mode | over 20 us | over 50 us | over 100 us | over 200 us | over 500 us | over 1 ms | longest, us | purges | flushes deferred |")
-	say("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+	say("| mode | over 5 us | over 10 us | over 20 us | over 50 us | over 100 us | over 200 us | over 1 ms | longest, us | purges | flushes deferred |")
+	say("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for (m = 1; m <= 3; m++) {
 		mode = mode_of[m]
 		line = "| " name_mode("gaps", mode)
@@ -424,7 +427,7 @@ function coalescing_row(name, part, row,    deferred, flushed) {
 	deferred = median(part, row, "on", "deferred")
 	flushed = median(part, row, "on", "flushed")
 	say("| " name " | " name_mode(part, "on") " | " cell(part, row, "on", "deferred") " | " cell(part, row, "on", "flushed") " | " \
-		(flushed ? sprintf("%.1f", deferred / flushed) : "-") " |")
+		(deferred && flushed ? sprintf("%.1f", deferred / flushed) : "-") " |")
 	print name, deferred, flushed >(dir "/coalescing")
 }
 
