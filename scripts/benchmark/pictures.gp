@@ -41,7 +41,7 @@ if (has('interruptions')) {
 
 if (has('gaps-base')) {
 	set output dir . '/bench-gaps.svg'
-	set title 'oslat on an isolated CPU while there are purges: gaps of at least that length (emulated: see the report)'
+	set title 'oslat on an isolated CPU while there are purges: gaps of at least that length (emulated)'
 	set logscale xy
 	set xrange [5:1100]
 	set yrange [*:*]

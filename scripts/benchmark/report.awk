@@ -265,9 +265,11 @@ function interruptions(    i, m, l, mode, load, key, k, part, cause, shown, line
 		if (mode != "on" && median("interruptions", load, mode, "deferred") > 0)
 			fail("interruptions, " load ", " mode ": flushes deferred where none may be")
 	}
-	say("\nThe loads: vmalloc " did["vmalloc", "on"] "; threads " did["threads", "on"] "; modules " did["modules", "on"] "; bpf " did["bpf", "on"] \
+	say("\nThe loads: vmalloc " did["vmalloc", "on"] "; threads, which come and go until there were 3 purges, " did["threads", "base"] ", " \
+		did["threads", "off"] ", " did["threads", "on"] "; modules " did["modules", "on"] "; bpf " did["bpf", "on"] \
 		"; hackbench " did["hackbench", "on"] "; exec, a mix of short programs, " did["exec", "on"] "; stress-ng (fork, vfork, exec, pthread, mmap) " did["stress-ng", "on"] ".")
-	say("The last three free too little in so short a time; a purge each second goes with them.\n")
+	say("The last three free too little in so short a time; a purge each second goes with them, and how often that gets its turn is their")
+	say("number. Flushes done at entry can be those of a purge before the load.\n")
 	say("Who flushes at once, for each boot, by the function that flushes and who calls it:\n")
 	say("| load | function | called by | base | off | on | why it is not deferred |")
 	say("|---|---|---|---:|---:|---:|---|")
@@ -306,7 +308,7 @@ function gaps(    i, m, mode, g, sum, line) {
 	say("## What the application sees\n")
 	say("oslat on isolated CPU " isolated["gaps"] " while another one frees vmalloc memory (5 purges each quarter of a second):")
 	say("how often something else had the CPU for longer than that, for each second.\n")
-	say("| mode | over 5 us | over 10 us | over 20 us | over 50 us | over 100 us | over 200 us | over 1 ms | longest, us | purges | flushes deferred |")
+	say("| mode | over 5 us | over 10 us | over 20 us | over 50 us | over 100 us | over 200 us | over 1 ms | longest, us | purges, set-up included | flushes deferred |")
 	say("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for (m = 1; m <= 3; m++) {
 		mode = mode_of[m]
@@ -361,7 +363,7 @@ function costs(    c, cases, case_of, u, p, cpu_of, row) {
 	say("## What an entry costs when nothing is pending\n")
 	say("Instructions of the kernel, counted one by one. entry+exit: before the first that may be instrumented and behind the")
 	say("last one, where the series adds its test. excursion: all between user mode and user mode. The number that was seen most")
-	say("often; with a share where that is less than half of the excursions, and then it is not to be compared.\n")
+	say("often, in one boot; with a share where that is less than half of the excursions, and then it is not to be compared.\n")
 	say("| | CPU | PTI | entry+exit: base | off | on | compiled out | excursion: base | off | on | compiled out |")
 	say("|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for (c = 1; c <= cases; c++) for (u = 1; u <= 2; u++) for (p = 1; p <= 2; p++)
@@ -391,7 +393,8 @@ function sender(    i, c, m, mode, cases, case_of, row, base, each) {
 	cases = split("fresh pending kernel", case_of, " ")
 	say("## What it costs the sender, and how that scales\n")
 	say("Instructions of one flush of a purge, from its first to its return, without the loop that waits for the")
-	say("acknowledgements, which is a column of its own: its length is the emulator's, and only zero means something.\n")
+	say("acknowledgements, which is a column of its own: its length is the emulator's, and only zero means something. Median")
+	say("(least to most) of the flushes of one boot.\n")
 	say("- fresh: all isolated CPUs are in user mode, and flushed since the last request")
 	say("- pending: in user mode, and the last request is still pending")
 	say("- kernel: all in the kernel, in long system calls: the bad case, each of them is asked in vain and interrupted\n")
@@ -437,7 +440,7 @@ function storms(    p, m, i, mode, row, modes, shown, saved, pages) {
 	say("A task that makes system calls without a break, while another CPU asks for flushes of one page without a break. Off, each")
 	say("request is an interrupt that drops one translation. On, those that come in user mode are a flush of the whole TLB at the")
 	say("next entry, and those that come in the kernel still are interrupts. Counted is what the task executes in the kernel for")
-	say("that, beyond what its system calls take most often.\n")
+	say("that, beyond what its system calls take most often. One boot each.\n")
 	say("| PTI | mode | requests | system calls | deferred | interrupted | flushes at entry | instructions for each request |")
 	say("|---|---|---:|---:|---:|---:|---:|---:|")
 	for (p = 1; p <= 2; p++) {
@@ -456,11 +459,13 @@ function storms(    p, m, i, mode, row, modes, shown, saved, pages) {
 	say("\n![Kernel instructions for each request under a storm](bench-storm.svg)\n")
 	row = "system_call/nohz_full/off"
 	if (("cost", row, "on", "pending:pages") in n) {
+		# What is saved for all requests is there for the flushes at entry.
 		saved = median("storm", "pti off", "off", "instructions_per_request") - median("storm", "pti off", "on", "instructions_per_request")
+		saved *= median("storm", "pti off", "on", "requests") / median("storm", "pti off", "on", "flushed")
 		pages = median("cost", row, "on", "pending:pages")
-		say("Instructions are not time. The flush at entry drops every translation, and the kernel uses " pages " pages before it is back in")
-		say("user mode. With PTI off it executes " saved " instructions less for each request than with interrupts; deferring loses when")
-		say(sprintf("walking the page tables again for these pages takes longer than that: more than the time of %.0f instructions for a page.", saved / pages))
+		say("Instructions are not time. A flush at entry drops every translation, and the kernel uses " pages " pages before it is back in")
+		say(sprintf("user mode, and the task its own. With PTI off there are %.0f instructions less for each such flush than with interrupts; deferring", saved))
+		say("loses when walking the page tables again takes longer than that.")
 	}
 	say("That is for a task that enters the kernel so often that it is never left alone anyway; `nohz_tlb=off` is for it. `make")
 	say("bench-host` tells the times on a machine, by its rows \"storm\".\n")

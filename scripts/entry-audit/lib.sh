@@ -76,8 +76,8 @@ boot_watched()
 
 # run_guest TREE DIR NAME PARAMETERS MODE CPUS [ARGUMENT...]: boots TREE's kernel with the
 # plugin watching CPUS, a word for each, and runs /run/entries MODE CPU ... for each, see
-# boot_watched. DIR has the plugin, the program, the module and the points; the test module
-# comes from the folder $kselftest.
+# boot_watched. DIR has the plugin, the program, the module and the points; $test_module is
+# the module that asks for flushes.
 run_guest()
 {
 	local tree=$1 dir=$2 name=$3 parameters=$4 mode=$5 cpus=$6 add
@@ -92,7 +92,7 @@ run_guest()
 		image+=(--add "$add:/run/${add##*/}")
 	done
 	[[ $mode == cost ]] ||
-		image+=(--add "$kselftest/nohz_tlb/test_modules/nohz_tlb_test.ko:/run/nohz_tlb_test.ko")
+		image+=(--add "$test_module:/run/nohz_tlb_test.ko")
 	"$scripts/image" --out "$dir/image" "${image[@]}"
 	boot_watched "$tree" "$dir" "$name" "$parameters" 3600 "audit.so,cpus=${cpus// /:}"
 	[[ ! $parameters =~ pti=(on|off) ]] || grep -q "^@pti ${BASH_REMATCH[1]}" "$logs/$name.out" ||
