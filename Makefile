@@ -58,7 +58,7 @@ deb: tree	## Debian packages of the kernel in build/deb (CONFIG= to start from a
 rebase:		## bring the series to another release (BASE=newest, TARBALL= or KDIR=)
 	@scripts/rebase
 
-series: tree	## the series as mail in build/mail (SIGNOFF=1 VERSION= PREVIOUS=)
+series: tree	## the series as mail in build/mail (SIGNOFF=1 VERSION= PREVIOUS= REPOSITORY=)
 	@scripts/mail
 
 bench: build	## what the series changes and costs, base, off and on: report, table, pictures
