@@ -195,7 +195,7 @@ static int flush_once(struct spinner *spinner, struct counters *risen)
 	return 0;
 }
 
-TEST_F_TIMEOUT(hotplug, offline_and_back, LONG_TIMEOUT_S)
+TEST_F_TIMEOUT(hotplug, offline_and_back, rounds(TEST_TIMEOUT_S, LONG_TIMEOUT_S))
 {
 	long nr = rounds(NR_REPLUGS, NR_REPLUGS_LONG);
 	struct outcome outcome = { };

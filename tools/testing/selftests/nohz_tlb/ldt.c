@@ -163,7 +163,7 @@ static int raise_limit(struct shared *shared, long nr)
 	return 0;
 }
 
-TEST_F_TIMEOUT(ldt, is_never_old, LONG_TIMEOUT_S)
+TEST_F_TIMEOUT(ldt, is_never_old, rounds(TEST_TIMEOUT_S, LONG_TIMEOUT_S))
 {
 	long nr = rounds(NR_LIMITS, NR_LIMITS_LONG);
 	struct shared *shared = &self->shared;

@@ -31,14 +31,17 @@ FIXTURE_TEARDOWN(pgtable_free)
 TEST_F_TIMEOUT(pgtable_free, large_mapping_over_small_ones, TEST_TIMEOUT_S)
 {
 	struct received received[MAX_SPINNERS];
-	long freed = 0, pending;
+	long freed, pending;
 
-	for (int try = 1; try <= NR_TRIES && !freed; try++) {
+	for (int try = 1; try <= NR_TRIES; try++) {
 		ASSERT_EQ(0, trace_start());
 		ASSERT_EQ(0, write_number(MODULE_DIR "promote", NR_LARGE_PAGES));
 		ASSERT_EQ(0, trace_count(&self->lab, received));
 		pending = count_pending(&self->lab);
 		freed = read_number(MODULE_DIR "promote");
+		/* The purge of something else may have come in between. */
+		if (freed && (!pending || vfree_flushes()))
+			break;
 	}
 
 	TH_LOG("%ld page tables freed, %ld CPUs pending afterwards", freed, pending);
@@ -62,12 +65,13 @@ TEST_F_TIMEOUT(pgtable_free, large_mapping_over_small_ones, TEST_TIMEOUT_S)
 TEST_F_TIMEOUT(pgtable_free, collapse_of_module_text, TEST_TIMEOUT_S)
 {
 	struct received received[MAX_SPINNERS];
-	long collapsed = 0, pending = -1;
+	bool collapsed;
+	long pending;
 
 	if (read_number(MODULE_DIR "text_large") != 1)
 		SKIP(return, "This kernel does not map the text of modules by large pages.");
 
-	for (int try = 1; try <= NR_TRIES && !collapsed; try++) {
+	for (int try = 1; try <= NR_TRIES; try++) {
 		ASSERT_EQ(0, write_number(MODULE_DIR "text_large", 0));
 		ASSERT_EQ(0, trace_start());
 		ASSERT_EQ(0, write_number(MODULE_DIR "flush", 1));
@@ -77,10 +81,12 @@ TEST_F_TIMEOUT(pgtable_free, collapse_of_module_text, TEST_TIMEOUT_S)
 		collapsed = read_number(MODULE_DIR "text_split") == 1 &&
 			    read_number(MODULE_DIR "text_large") == 1;
 		ASSERT_EQ(0, module_unload(DUMMY_MODULE));
+		if (collapsed && (!pending || vfree_flushes()))
+			break;
 	}
 
-	TH_LOG("%ld collapses, %ld CPUs pending afterwards", collapsed, pending);
-	EXPECT_EQ(1, collapsed);
+	TH_LOG("%d collapses, %ld CPUs pending afterwards", collapsed, pending);
+	EXPECT_TRUE(collapsed);
 	/* load_module() then leaves a flush again, by freeing its copy of the file. */
 	if (!vfree_flushes())
 		EXPECT_EQ(0, pending);

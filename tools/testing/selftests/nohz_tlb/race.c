@@ -43,7 +43,7 @@ static int run_storms(int nr_storms, long nr)
 	return err;
 }
 
-TEST_F_TIMEOUT(race, initiators_against_entries, LONG_TIMEOUT_S)
+TEST_F_TIMEOUT(race, initiators_against_entries, rounds(TEST_TIMEOUT_S, LONG_TIMEOUT_S))
 {
 	long nr = rounds(NR_EXCHANGES, NR_EXCHANGES_LONG);
 	long deferred[MAX_SPINNERS], flushed[MAX_SPINNERS];

@@ -14,6 +14,7 @@
 #define NR_CONTROL	1000
 #define NR_HOLDS	20
 #define NR_ENTRY_ROUNDS	50
+#define ENTRY_DEADLINE_MS	60000
 #define NR_IRETS	500
 #define NR_IRETS_LONG	50000
 #define NR_MCE_ROUNDS	5
@@ -122,12 +123,12 @@ static void iret_fault(struct __test_metadata *_metadata, struct nohz_tlb *lab,
 	EXPECT_GE(deferred, 1);
 }
 
-TEST_F_TIMEOUT(stale, iret_stack_fault, LONG_TIMEOUT_S)
+TEST_F_TIMEOUT(stale, iret_stack_fault, rounds(TEST_TIMEOUT_S, LONG_TIMEOUT_S))
 {
 	iret_fault(_metadata, &self->lab, SPINNER_IRET_SS);
 }
 
-TEST_F_TIMEOUT(stale, iret_segment_not_present, LONG_TIMEOUT_S)
+TEST_F_TIMEOUT(stale, iret_segment_not_present, rounds(TEST_TIMEOUT_S, LONG_TIMEOUT_S))
 {
 	iret_fault(_metadata, &self->lab, SPINNER_IRET_CS);
 }
@@ -275,7 +276,11 @@ static int arm_event(int cpu, enum test_event event, bool late)
 TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 {
 	struct spinner *spinner = &self->lab.spinners[0];
-	long deferred, value, stale = 0, early = 0;
+	long deferred, value, played = 0, stale = 0, early = 0;
+	long deadline = now_ms() + ENTRY_DEADLINE_MS;
+
+	if (variant->command == SPINNER_COMPAT && !int80_works())
+		SKIP(return, "This kernel has no system calls for 32-bit programs.");
 
 	/* The others only take time from this one where CPUs are emulated. */
 	spinners_keep(&self->lab, 1);
@@ -283,11 +288,11 @@ TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 		ASSERT_EQ(0, spinner_do(spinner, SPINNER_WATCH));
 
 	deferred = cpu_stat(spinner->cpu, "deferred");
-	for (int round = 0; round < NR_ENTRY_ROUNDS; round++) {
+	while (played < NR_ENTRY_ROUNDS && now_ms() < deadline) {
 		long next;
 		int err;
 
-		ASSERT_EQ(0, move_window(round));
+		ASSERT_EQ(0, move_window(played + early));
 		ASSERT_EQ(0, arm_event(spinner->cpu, variant->event, false));
 		ASSERT_EQ(0, spinner_do(spinner, SPINNER_READ));
 		next = !spinner->page->value;
@@ -308,11 +313,13 @@ TEST_F_TIMEOUT(stale_entry, reads_the_new_page, TEST_TIMEOUT_S)
 		value = event_result();
 		ASSERT_GE(value, 0);
 		stale += value != next;
+		played++;
 	}
 	deferred = cpu_stat(spinner->cpu, "deferred") - deferred;
 
-	TH_LOG("cpu %d: %d rounds, %ld too early, %ld deferred, %ld stale", spinner->cpu,
-	       NR_ENTRY_ROUNDS, early, deferred, stale);
+	TH_LOG("cpu %d: %ld rounds, %ld too early, %ld deferred, %ld stale", spinner->cpu,
+	       played, early, deferred, stale);
+	EXPECT_EQ(NR_ENTRY_ROUNDS, played);
 	EXPECT_EQ(0, stale);
 	EXPECT_GE(deferred - early, NR_ENTRY_ROUNDS / 2);
 }

@@ -157,7 +157,7 @@ TEST_F_TIMEOUT(switching, off_leaves_nothing_pending, TEST_TIMEOUT_S)
 		flushed[i] = cpu_stat(self->lab.spinners[i].cpu, "flushed");
 		drained[i] = cpu_stat(self->lab.spinners[i].cpu, "drained");
 	}
-	ASSERT_EQ(0, write_number(MODULE_DIR "flush", 1));
+	ASSERT_EQ(0, spinners_leave_flush(&self->lab));
 	ASSERT_EQ(0, write_text(SWITCH_FILE, "0"));
 	for (int i = 0; i < self->lab.nr_spinners; i++) {
 		flushed[i] = cpu_stat(self->lab.spinners[i].cpu, "flushed") - flushed[i];
@@ -205,7 +205,7 @@ static long switch_on_and_off(struct nohz_tlb *lab)
 }
 
 /* The same while others are in the middle of a flush. */
-TEST_F_TIMEOUT(switching, off_waits_for_flushes, LONG_TIMEOUT_S)
+TEST_F_TIMEOUT(switching, off_waits_for_flushes, rounds(TEST_TIMEOUT_S, LONG_TIMEOUT_S))
 {
 	long nr = rounds(NR_SWITCHES, NR_SWITCHES_LONG);
 	pid_t storms[NR_STORMS];

@@ -116,7 +116,7 @@
 #define SLOT_PAGES		64
 #define NR_CHECKS		5000
 #define MAX_BREAKPOINTS		64
-#define STORM_TIMEOUT		HZ
+#define STORM_TIMEOUT		(10 * HZ)
 #define STORM_TRIALS		32
 #define STORM_WAY_IN		4
 #define MAX_NMI_PLACES		4096
