@@ -1300,7 +1300,7 @@ static inline void nohz_tlb_setup(struct nohz_tlb *self)
 	if (err == -ENOENT)
 		self->skip = "The test module nohz_tlb_test.ko has not been built.";
 	else if (err == -EPERM || err == -EKEYREJECTED || err == -ENOEXEC)
-		self->skip = "This kernel takes no nohz_tlb_test.ko of another version or without a signature.";
+		self->skip = "This kernel refuses nohz_tlb_test.ko (its version or signature).";
 	else if (err)
 		self->failure = "The test module does not load, the kernel log says why.";
 	else if (trace_setup(self))
@@ -1312,7 +1312,7 @@ static inline void nohz_tlb_setup(struct nohz_tlb *self)
 	else if (write_number(MODULE_DIR "drain", 1))
 		self->failure = "The test module cannot drain.";
 	else if (!spinners_quiet(self))
-		self->skip = "An isolated CPU goes on taking timer interrupts, so nothing can be counted there.";
+		self->skip = "An isolated CPU takes timer interrupts all the time.";
 
 	if (self->skip || self->failure)
 		nohz_tlb_teardown(self);
