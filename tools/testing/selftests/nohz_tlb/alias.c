@@ -8,6 +8,8 @@
 
 /* Attempts, if the CPU entered the kernel for another reason in between. */
 #define NR_TRIES	10
+/* Fewer, where it cannot be told what else a missing drain may be due to. */
+#define NR_DRAIN_TRIES	3
 
 FIXTURE(alias) {
 	struct nohz_tlb lab;
@@ -68,7 +70,7 @@ TEST_F_TIMEOUT(alias, drained_by_a_cache_attribute_change, TEST_TIMEOUT_S)
 	int left;
 
 	ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
-	for (int try = 1; try <= NR_TRIES; try++) {
+	for (int try = 1; try <= NR_DRAIN_TRIES; try++) {
 		ASSERT_EQ(0, trace_start());
 		ASSERT_EQ(0, spinners_leave_flush(&self->lab));
 		ASSERT_EQ(0, write_number(MODULE_DIR "uncached", 1));
@@ -91,17 +93,19 @@ TEST_F_TIMEOUT(alias, drained_by_a_cache_attribute_change, TEST_TIMEOUT_S)
 TEST_F_TIMEOUT(alias, nobody_is_interrupted_for_nothing, TEST_TIMEOUT_S)
 {
 	struct received received[MAX_SPINNERS];
+	long deferred;
 	bool disturbed;
 
 	for (int try = 1; try <= NR_TRIES; try++) {
+		deferred = vm_event("nr_tlb_deferred");
 		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
 		ASSERT_TRUE(spinners_quiet(&self->lab));
 		ASSERT_EQ(0, trace_start());
 		ASSERT_EQ(0, write_number(MODULE_DIR "drain", 1));
 		ASSERT_EQ(0, trace_count(&self->lab, received));
 
-		/* Something may have been freed in between. */
-		disturbed = false;
+		/* Something may have been freed in between, and a flush left to them. */
+		disturbed = vm_event("nr_tlb_deferred") != deferred;
 		for (int i = 0; i < self->lab.nr_spinners; i++) {
 			if (received[i].flushes || received[i].others)
 				disturbed = true;

@@ -73,8 +73,14 @@ static bool count_deferred(struct __test_metadata *_metadata, struct nohz_tlb *l
 		others[i] = received[i].others + received[i].interrupts;
 		if (received[i].flushes && (others[i] || received[i].immediate))
 			disturbed = true;
-		/* Somebody else's flush may have come just before the trace or after it. */
-		if (!received[i].flushes && received[i].deferrable != deferred[i])
+		/*
+		 * Somebody else's flush may have come just before the trace or after
+		 * it. What is in the trace may be missing only where the CPU itself
+		 * made the flush.
+		 */
+		if (!received[i].flushes &&
+		    (received[i].deferrable < deferred[i] ||
+		     (received[i].deferrable > deferred[i] && received[i].entries)))
 			disturbed = true;
 	}
 	if (disturbed && !last)
@@ -109,11 +115,13 @@ TEST_F_TIMEOUT(ipi_count, deferred, TEST_TIMEOUT_S)
 
 /*
  * One attempt: flushes that must not be deferred send one callback each to every
- * CPU. False if a flush of somebody else may have come in between.
+ * CPU. False if a flush of somebody else may have come in between, which may be
+ * deferred only if deferral is on.
  */
 static bool count_immediate(struct __test_metadata *_metadata, struct nohz_tlb *lab,
 			    const char *flush, bool last)
 {
+	const bool on = read_number(SWITCH_FILE) == 1;
 	struct received received[MAX_SPINNERS];
 	long deferred[MAX_SPINNERS];
 
@@ -126,7 +134,7 @@ static bool count_immediate(struct __test_metadata *_metadata, struct nohz_tlb *
 
 	for (int i = 0; i < lab->nr_spinners; i++) {
 		deferred[i] = stat_of(lab, i, "deferred") - deferred[i];
-		if (!last && (received[i].flushes > NR_IMMEDIATE || deferred[i]))
+		if (!last && (received[i].flushes > NR_IMMEDIATE || (on && deferred[i])))
 			return false;
 	}
 
@@ -177,7 +185,6 @@ TEST_F_TIMEOUT(ipi_count, held_in_kernel, TEST_TIMEOUT_S)
 	       self->lab.spinners[0].cpu, NR_HELD, callbacks, received[0].deferrable);
 	/* There may be flushes of somebody else. */
 	EXPECT_GE(callbacks, NR_HELD);
-	EXPECT_LE(callbacks, received[0].deferrable);
 	EXPECT_EQ(0, deferred);
 }
 
@@ -214,7 +221,11 @@ TEST_F_TIMEOUT(ipi_count, drain, TEST_TIMEOUT_S)
 		EXPECT_EQ(1, drained[i]);
 	}
 	/* Other CPUs count too where context tracking covers more than these. */
-	EXPECT_GE(total, self->lab.nr_spinners);
+	if (read_number(MODULE_DIR "tracks_all") == 1 || self->lab.nr_spinners == MAX_SPINNERS) {
+		EXPECT_GE(total, self->lab.nr_spinners);
+	} else {
+		EXPECT_EQ(self->lab.nr_spinners, total);
+	}
 }
 
 TEST_F_TIMEOUT(ipi_count, one_flush_per_entry, TEST_TIMEOUT_S)

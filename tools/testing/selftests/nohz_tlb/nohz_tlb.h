@@ -951,6 +951,9 @@ static inline int module_load(const char *name, const char *params)
 	if (fd < 0)
 		return -errno;
 	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
+	/* A missing symbol is not a missing module. */
+	if (ret == -ENOENT)
+		ret = -ENXIO;
 	/* A test that was killed may have left it, in whatever state. */
 	if (ret == -EEXIST && !module_unload(name))
 		ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
@@ -1265,6 +1268,8 @@ static inline const char *nohz_tlb_missing(struct nohz_tlb *self, cpu_set_t *iso
 		return "This test loads a module and needs root.";
 	if (access(SWITCH_FILE, F_OK))
 		return "x86/nohz_tlb is missing: no CONFIG_NO_HZ_FULL_TLB, or no debugfs.";
+	if (read_number(SWITCH_FILE) < 0)
+		return "x86/nohz_tlb cannot be read, as with kernel lockdown.";
 	if (access(TRACEFS "events/csd", F_OK))
 		return "The events of tracefs are not at /sys/kernel/tracing.";
 

@@ -239,6 +239,8 @@ TEST(availability)
 		SKIP(return, "The switch can be read and written by root only.");
 	if (access(SWITCH_FILE, F_OK))
 		SKIP(return, "x86/nohz_tlb is missing: no CONFIG_NO_HZ_FULL_TLB, or no debugfs.");
+	if (read_number(SWITCH_FILE) < 0)
+		SKIP(return, "x86/nohz_tlb cannot be read, as with kernel lockdown.");
 	if (!log_is_complete())
 		SKIP(return, "The kernel log does not go back to the boot any more.");
 
