@@ -61,8 +61,22 @@ with_libraries()
 	done < <(ldd "$(command -v "$1")" | grep -o '/[^ ]*')
 }
 
-# tally LINE: adds "N passed, N failed, N skipped" to the caller's three counters. False
-# when LINE is no such count.
+passed=0 failed=0 skipped=0
+# result pass|fail|skip NAME [NOTE]: counts it, and says so in a line.
+result()
+{
+	case $1 in
+	pass) ((++passed)) ;;
+	fail) ((++failed)) ;;
+	skip) ((++skipped)) ;;
+	*) die "$1 is no result" ;;
+	esac
+	printf '%sok %d - %s%s\n' "$([[ $1 != fail ]] || echo 'not ')" $((passed + failed + skipped)) "$2" \
+		"${3:+ # $([[ $1 != skip ]] || echo 'SKIP ')$3}"
+}
+
+# tally LINE: adds "N passed, N failed, N skipped" to these counters. False when LINE is no
+# such count.
 tally()
 {
 	[[ $1 =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]] || return 1
