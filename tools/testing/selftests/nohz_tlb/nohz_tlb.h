@@ -951,12 +951,12 @@ static inline int module_load(const char *name, const char *params)
 	if (fd < 0)
 		return -errno;
 	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
-	/* A missing symbol is not a missing module. */
-	if (ret == -ENOENT)
-		ret = -ENXIO;
 	/* A test that was killed may have left it, in whatever state. */
 	if (ret == -EEXIST && !module_unload(name))
 		ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
+	/* A missing symbol is not a missing module. */
+	if (ret == -ENOENT)
+		ret = -ENXIO;
 	close(fd);
 
 	return ret;
@@ -1235,29 +1235,26 @@ static inline void nohz_tlb_teardown(struct nohz_tlb *self)
 /* Fill @isolated and @housekeeping with CPUs that the tests may use. */
 static inline void choose_cpus(cpu_set_t *isolated, cpu_set_t *housekeeping)
 {
-	cpu_set_t online, one, before;
+	cpu_set_t online, allowed, one;
 
 	read_cpulist("/sys/devices/system/cpu/nohz_full", isolated);
 	read_cpulist("/sys/devices/system/cpu/online", &online);
 	CPU_AND(isolated, isolated, &online);
 
-	if (sched_getaffinity(0, sizeof(*housekeeping), housekeeping))
-		CPU_ZERO(housekeeping);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		CPU_ZERO(&allowed);
+	*housekeeping = allowed;
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (CPU_ISSET(cpu, isolated))
-			CPU_CLR(cpu, housekeeping);
-	}
-
-	/* A cpuset may keep this task away from some. */
-	if (sched_getaffinity(0, sizeof(before), &before))
-		return;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, isolated))
+			continue;
+		CPU_CLR(cpu, housekeeping);
+		/* A cpuset may keep this task away from it. */
 		CPU_ZERO(&one);
 		CPU_SET(cpu, &one);
-		if (CPU_ISSET(cpu, isolated) && run_on(&one))
+		if (run_on(&one))
 			CPU_CLR(cpu, isolated);
 	}
-	run_on(&before);
+	run_on(&allowed);
 }
 
 /* Why the tests cannot run here, or NULL. Leaves the feature switched on. */

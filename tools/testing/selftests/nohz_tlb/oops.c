@@ -12,6 +12,13 @@ FIXTURE(oops) {
 	struct nohz_tlb lab;
 };
 
+static bool had_oops(void)
+{
+	long tainted = read_number("/proc/sys/kernel/tainted");
+
+	return tainted >= 0 && tainted & TAINT_DIE;
+}
+
 FIXTURE_SETUP(oops)
 {
 	const char *allowed = getenv("NOHZ_TLB_OOPS");
@@ -23,7 +30,7 @@ FIXTURE_SETUP(oops)
 
 	if (read_number("/proc/sys/kernel/panic_on_oops"))
 		SKIP(return, "An oops would be a panic here (kernel.panic_on_oops).");
-	if (read_number("/proc/sys/kernel/tainted") & TAINT_DIE)
+	if (had_oops())
 		SKIP(return, "This kernel has had an oops already.");
 
 	nohz_tlb_setup(&self->lab);
@@ -42,11 +49,9 @@ FIXTURE_TEARDOWN(oops)
 static bool wait_for_oops(void)
 {
 	long deadline = now_ms() + DEADLINE_MS;
-	long tainted;
 
 	do {
-		tainted = read_number("/proc/sys/kernel/tainted");
-		if (tainted >= 0 && tainted & TAINT_DIE)
+		if (had_oops())
 			return true;
 		sleep_ms(10);
 	} while (now_ms() < deadline);
