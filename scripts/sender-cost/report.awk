@@ -36,6 +36,8 @@ $1 == "deferred" {
 	n[key]++
 	insns[key, n[key]] = $4
 	wait[key, n[key]] = $5
+	if ($5)
+		waits[key] = 1
 	if (!(key in most) || $4 > most[key])
 		most[key] = $4
 	if (!(key in least) || $4 < least[key])
@@ -76,8 +78,9 @@ END {
 						fail(what ": it waits")
 					if (cost[c, k, i] > cost[c, 1, i])
 						fail(what ": more than the base")
-				} else if (!waited) {
-					fail(what ": it does not wait, so it was no flush by interrupt")
+				} else if (!waits[key]) {
+					# One CPU often answers before the sender looks, not each time.
+					fail(what ": no call waits, so these were no flushes by interrupt")
 				}
 			}
 		}
