@@ -84,16 +84,37 @@ render_series()
 	rmdir --ignore-fail-on-non-empty "$out/patches" "$out/Documentation" "$out/tools"
 }
 
-# same_series RENDERED PART...: what the checkout holds is what was rendered.
-same_series()
+# same_patches RENDERED: the patches of the checkout are what was rendered.
+same_patches()
 {
-	local from=$1 part
+	[[ ! -e $top/patches && ! -e $1/patches ]] ||
+		diff -rq -x parts -x 'cover-letter*' "$top/patches" "$1/patches" 2>&1
+}
 
-	shift
-	for part; do
-		[[ -e $top/$part || -e $from/$part ]] || continue
-		diff -rq -x cover-letter "$top/$part" "$from/$part" 2>&1 || return 1
-	done
+# same_added RENDERED: what the series adds to Documentation and tools is in the checkout,
+# which may hold more there.
+same_added()
+{
+	local file status=0
+
+	while IFS= read -r file; do
+		cmp -s "$1/$file" "$top/$file" ||
+			{ echo "$file is missing, or not what the series adds"; status=1; }
+	done < <(cd "$1" && find . -path './Documentation/*' -type f -o -path './tools/*' -type f | cut -c 3-)
+	return $status
+}
+
+# repository_only FILE: it is below Documentation or tools and not from the series, as
+# scripts/repository-only says.
+repository_only()
+{
+	local pattern
+
+	while read -r pattern; do
+		# shellcheck disable=SC2053 # it is a pattern
+		[[ ! $pattern || $pattern == \#* || $1 != $pattern ]] || return 0
+	done <"$scripts/repository-only"
+	return 1
 }
 
 hash_patches()
