@@ -49,7 +49,7 @@ cost: build	## exact instructions of an entry, base and series: table
 sender: build	## exact instructions of a purge's flush for its sender, 1 to 62 CPUs: table
 	@scripts/sender $(SENDER)
 
-apply:		## apply the series to the git tree in KDIR=, on a branch of its own
+apply:		## apply the series to the git tree in KDIR=, on a branch of its own (PART= for one part)
 	@scripts/apply
 
 deb: tree	## Debian packages of the kernel in build/deb (CONFIG= to start from another)
@@ -58,7 +58,7 @@ deb: tree	## Debian packages of the kernel in build/deb (CONFIG= to start from a
 rebase:		## bring the series to another release (BASE=newest, TARBALL= or KDIR=)
 	@scripts/rebase
 
-series: tree	## the series as mail in build/mail (SIGNOFF=1 VERSION= PREVIOUS= REPOSITORY=)
+series: tree	## each part as mail in build/mail (PART= SIGNOFF=1 VERSION= PREVIOUS= REPOSITORY=)
 	@scripts/mail
 
 bench: build	## what the series changes and costs, base, off and on: report, table, pictures

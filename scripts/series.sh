@@ -84,16 +84,114 @@ render_series()
 	rmdir --ignore-fail-on-non-empty "$out/patches" "$out/Documentation" "$out/tools"
 }
 
-# same_series RENDERED PART...: what the checkout holds is what was rendered.
-same_series()
+# same_patches RENDERED: the patches of the checkout are what was rendered.
+same_patches()
 {
-	local from=$1 part
+	[[ ! -e $top/patches && ! -e $1/patches ]] ||
+		diff -rq -x parts -x 'cover-letter*' "$top/patches" "$1/patches" 2>&1
+}
 
-	shift
-	for part; do
-		[[ -e $top/$part || -e $from/$part ]] || continue
-		diff -rq -x cover-letter "$top/$part" "$from/$part" 2>&1 || return 1
+# same_added RENDERED: what the series adds to Documentation and tools is in the checkout,
+# which may hold more there.
+same_added()
+{
+	local file status=0
+
+	while IFS= read -r file; do
+		cmp -s "$1/$file" "$top/$file" ||
+			{ echo "$file is missing, or not what the series adds"; status=1; }
+	done < <(cd "$1" && find . -path './Documentation/*' -type f -o -path './tools/*' -type f | cut -c 3-)
+	return $status
+}
+
+# repository_only FILE: it is below Documentation or tools and not from the series, as
+# scripts/repository-only says.
+repository_only()
+{
+	local pattern
+
+	while read -r pattern; do
+		# shellcheck disable=SC2053 # it is a pattern
+		[[ ! $pattern || $pattern == \#* || $1 != $pattern ]] || return 0
+	done <"$scripts/repository-only"
+	return 1
+}
+
+# read_parts DIR: what DIR/parts says: the names in parts, the numbers of the patches in
+# part_first and part_last, and in part_on the parts that one stands on, and theirs. All that
+# is wrong with it or with the cover letters is in parts_wrong.
+read_parts()
+{
+	local files=("$1"/*.patch) name first last bases text base all next=1 letter
+
+	parts_dir=$1 parts=() parts_wrong=()
+	declare -gA part_first=() part_last=() part_on=()
+	[[ -e ${files[0]-} ]] || files=()
+	if [[ ! -f $1/parts ]]; then
+		((!${#files[@]})) || parts_wrong=("there is no patches/parts")
+		return
+	fi
+	while read -r name first last bases text; do
+		[[ $name && $name != \#* ]] || continue
+		[[ $name =~ ^[a-z][a-z0-9-]*$ && $first =~ ^[1-9][0-9]*$ && $last =~ ^[1-9][0-9]*$ && $text ]] || {
+			parts_wrong+=("this line is not NAME FIRST LAST BASE TEXT: $name $first $last $bases $text")
+			continue
+		}
+		[[ ! ${part_first[$name]-} ]] || parts_wrong+=("there are two parts $name")
+		((first == next)) || parts_wrong+=("part $name begins with patch $first, where $next is next")
+		((first <= last)) || parts_wrong+=("part $name ends with patch $last, and begins with $first")
+		((last < first + 10)) || parts_wrong+=("part $name has $((last - first + 1)) patches, and may have 10")
+		[[ -s $1/cover-letter.$name ]] || parts_wrong+=("part $name has no patches/cover-letter.$name")
+		[[ $bases != - ]] || bases=''
+		all=' '
+		for base in ${bases//,/ }; do
+			[[ ${part_first[$base]-} ]] || parts_wrong+=("part $name stands on $base, which is no part before it")
+			all+="${part_on[$base]-} $base "
+		done
+		part_on[$name]=''
+		for base in "${parts[@]}"; do
+			[[ $all != *" $base "* ]] || part_on[$name]+="${part_on[$name]:+ }$base"
+		done
+		parts+=("$name")
+		part_first[$name]=$first part_last[$name]=$last
+		next=$((last + 1))
+	done <"$1/parts"
+	((next == ${#files[@]} + 1)) ||
+		parts_wrong+=("the last part ends with patch $((next - 1)), and the series has ${#files[@]}")
+	for letter in "$1"/cover-letter*; do
+		name=${letter##*/cover-letter.}
+		[[ ! -e $letter || ${part_first[${name:-/}]-} ]] ||
+			parts_wrong+=("there is no part for patches/${letter##*/}")
 	done
+}
+
+# good_parts DIR [WHAT]: the same, and what is wrong ends this.
+good_parts()
+{
+	read_parts "$1"
+	((!${#parts_wrong[@]})) || die "${2-}${2:+: }${parts_wrong[0]}"
+}
+
+# need_part NAME [WHAT]: what was read has it.
+need_part()
+{
+	[[ ${part_first[$1]-} ]] || die "${2:-patches/parts} has no part $1 (it has ${parts[*]})"
+}
+
+# part_patches NAME...: their files.
+part_patches()
+{
+	local files=("$parts_dir"/*.patch) name
+
+	for name; do
+		printf '%s\n' "${files[@]:part_first[$name] - 1:part_last[$name] - part_first[$name] + 1}"
+	done
+}
+
+# base_and NAME: what it stands on, in words.
+base_and()
+{
+	printf 'the base%s' "${part_on[$1]:+ and ${part_on[$1]// /, }}"
 }
 
 hash_patches()

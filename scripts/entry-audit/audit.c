@@ -15,7 +15,8 @@
  * the CPU if that finds no flush pending, else with the flush. The second window of
  * an excursion begins with the locked addition on the way out and ends at the first
  * instruction of user mode. NMIs, machine checks and debug exceptions that come in
- * between have windows of their own.
+ * between have windows of their own. So has the first way out of a new task, whatever
+ * entry has led to it.
  *
  * Callbacks come before the instruction that they are for. A plugin sees the accesses of
  * instructions: those of locked ones, and the frame and the descriptors that iret reads.
@@ -64,6 +65,8 @@ enum point_kind {
 	POINT_SYSRET,
 	POINT_IDLE_ENTER,
 	POINT_IDLE_EXIT,
+	POINT_SWITCH,		/* to another task */
+	POINT_NEW_TASK,		/* the first instruction of one */
 	NR_POINT_KINDS
 };
 
@@ -80,6 +83,8 @@ static const char * const point_names[NR_POINT_KINDS] = {
 	[POINT_SYSRET]		= "sysret",
 	[POINT_IDLE_ENTER]	= "idle_enter",
 	[POINT_IDLE_EXIT]	= "idle_exit",
+	[POINT_SWITCH]		= "switch",
+	[POINT_NEW_TASK]	= "new_task",
 };
 
 /* @start to @end: the function that it is in. */
@@ -213,6 +218,7 @@ static struct cpu {
 	struct table costs;	/* excursions, by type, what is counted, and how many */
 	struct table errors;
 	/* The excursion that goes on. */
+	const struct point *new_task;	/* it is in a task that has not been in user mode */
 	unsigned int insns;
 	unsigned int insns_in;	/* before the first that may be instrumented */
 	unsigned int insns_out;	/* behind the last one */
@@ -505,6 +511,7 @@ static void begin_excursion(struct cpu *cpu, const struct point *point, uint64_t
 	static const struct point unknown = { .name = "unknown" };
 	bool known = point->kind == POINT_ENTRY;
 
+	cpu->new_task = NULL;
 	cpu->insns = 0;
 	cpu->insns_in = 0;
 	cpu->insns_out = 0;
@@ -564,11 +571,16 @@ static void begin_nested(struct cpu *cpu, const struct point *entry,
  */
 static struct level *begin_leave(struct cpu *cpu)
 {
+	struct level *level;
+
 	while (cpu->depth && !cpu->levels[cpu->depth].own_window)
 		cpu->depth--;
-	cpu->levels[cpu->depth].mode = MODE_LEAVE;
+	level = &cpu->levels[cpu->depth];
+	level->mode = MODE_LEAVE;
+	if (!cpu->depth && cpu->new_task)
+		level->type = find_type(cpu, cpu->new_task, MARK_NONE, context_names[MODE_USER]);
 
-	return &cpu->levels[cpu->depth];
+	return level;
 }
 
 static void flushed(struct cpu *cpu, struct level *level)
@@ -733,6 +745,10 @@ static void kernel_insn(unsigned int vcpu, void *userdata)
 		level->mode = MODE_IDLE;
 	else if (point->kind == POINT_IDLE_EXIT && level->mode == MODE_IDLE)
 		level->mode = MODE_SAFE;
+	else if (point->kind == POINT_SWITCH)
+		cpu->new_task = NULL;
+	else if (point->kind == POINT_NEW_TASK)
+		cpu->new_task = point;
 	else if (point->kind == POINT_UNWATCH && level->mode == MODE_SAFE)
 		level = begin_leave(cpu);
 	step(cpu, level, point, insn);

@@ -35,6 +35,7 @@ BEGIN {
 	name_of["asm_sysvec_call_function_single"] = "call_single"
 	name_of["asm_sysvec_irq_work"] = "irq_work"
 	name_of["irq_entries_start"] = "device"
+	name_of["ret_from_fork_asm"] = "clone"
 }
 
 FNR == 1 { file++ }
@@ -56,10 +57,11 @@ file == 2 && $1 == "area" {
 	last[name, areas[name]] = "x" $4
 }
 
+# Of the task, and of those that it made.
 file == 2 && $1 == "stack" {
-	areas["own_stack"] = 1
-	first["own_stack", 1] = "x" $2
-	last["own_stack", 1] = "x" $3
+	areas["own_stack"]++
+	first["own_stack", areas["own_stack"]] = "x" $2
+	last["own_stack", areas["own_stack"]] = "x" $3
 }
 
 file == 2 && $1 == "state" && $2 == cpu {

@@ -140,6 +140,10 @@ FNR == 1 {
 		point("idle_enter", addr)
 	if (addr == at["ct_idle_exit"])
 		point("idle_exit", addr)
+	if (addr == at["__switch_to_asm"])
+		point("switch", addr)
+	if (addr == at["ret_from_fork_asm"])
+		point("new_task", addr)
 	if (addr == at["ct_tlb_flush_execute"])
 		point("flush_call", addr)
 	if (start == at["native_write_cr4"] && text ~ /^mov .*,%cr4/ || start == at["arch_ct_tlb_flush"] && text ~ /^invpcid/)
@@ -181,6 +185,8 @@ END {
 		need("sysret", 1, 8)
 		need("idle_enter", 1, 1)
 		need("idle_exit", 1, 1)
+		need("switch", 1, 1)
+		need("new_task", 1, 1)
 	}
 	exit bad
 }

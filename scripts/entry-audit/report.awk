@@ -5,11 +5,11 @@
 BEGIN {
 	OFS = "\t"
 	# The types that there must be, in the order of the tables.
-	wanted = split("syscall rt_sigreturn int80 compat_syscall pf_read_missing pf_write_missing pf_read_protected pf_write_protected gp ud de of mf bp db_single_step db_breakpoint df_on_iret np_on_iret timer reschedule call_single call_many irq_work device mce nmi_user nmi_before_add nmi_add_to_flush nmi_flush_to_clear nmi_exit", order, " ")
+	wanted = split("syscall rt_sigreturn int80 compat_syscall pf_read_missing pf_write_missing pf_read_protected pf_write_protected gp ud de of mf bp db_single_step db_breakpoint df_on_iret np_on_iret timer reschedule call_single call_many irq_work device mce nmi_user nmi_before_add nmi_add_to_flush nmi_flush_to_clear nmi_exit clone", order, " ")
 	# In each boot: windows, and windows with a flush pending.
 	for (i = 1; i <= wanted; i++) {
 		minimum[order[i]] = order[i] == "mce" ? 10 : 100
-		minimum_pending[order[i]] = order[i] == "mce" ? 2 : 5
+		minimum_pending[order[i]] = order[i] == "mce" ? 2 : order[i] == "clone" ? 0 : 5
 	}
 	columns = split("own_stack ldt percpu kernel_data kernel_text cpu_entry_area direct_map fixmap espfix ldt_of_pti vmemmap user other_vmalloc module unknown", column, " ")
 	# Shown in the table even if nothing was touched there.
@@ -25,6 +25,9 @@ $1 == "boot" {
 }
 
 { ptis[$2]; key = $2 SUBSEP $3 }
+
+# A new task comes by no entry, and only leaves.
+$1 == "type" && $3 == "clone" { $4 = $6 }
 
 $1 == "type" {
 	boot_windows[$2 ", " $9, $3] += $4

@@ -23,6 +23,8 @@
 #define NR_MCES		15
 #define MCE_ROUND_MS	5000
 #define NMI_PIECE	250L
+#define NEW_TASKS	100
+#define NEW_TASKS_PIECE	20
 #define PAUSES		50000000	/* turns of a loop, for each type of entry */
 #define STORM_CALLS	300	/* system calls for each round that was asked for */
 #define STORM_FIRST	10UL	/* requests before the first of them */
@@ -46,6 +48,7 @@ enum entries_command {
 	ENTRIES_LARGE_LDT,
 	ENTRIES_OVERFLOW,
 	ENTRIES_X87,
+	ENTRIES_CLONE,			/* a new task, on the same CPU */
 };
 
 /* Shared with the task. The page comes first, so that the kselftests' code can use it. */
@@ -54,6 +57,7 @@ struct entries_page {
 	uint32_t rounds;
 	uint32_t mark;
 	uint32_t pause;		/* before each round, in turns of a loop */
+	uint32_t cloned;	/* tasks that were new */
 };
 
 /* Where a task goes on that has touched what it must not. */
@@ -153,6 +157,43 @@ static void divide_x87(void)
 		     : "=m" (resume_ip) : "m" (control) : "rax", "memory");
 }
 
+/* The lines of a file that begin with @key, with @before before each of them. */
+static void say_file(const char *name, const char *before, const char *key)
+{
+	char line[256];
+	FILE *file;
+
+	file = fopen(name, "r");
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, strlen(key)))
+			printf("%s%s", before, line);
+	}
+	fclose(file);
+	fflush(stdout);
+}
+
+/* It stays to the end, so that its stack is where it says. */
+static long make_task(struct entries_page *shared)
+{
+	uint32_t before = shared->cloned;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+			_exit(1);
+		say_file(FACTS_FILE, "@", "stack ");
+		__atomic_store_n(&shared->cloned, before + 1, __ATOMIC_RELEASE);
+		for (;;)
+			pause();
+	}
+	while (pid > 0 && __atomic_load_n(&shared->cloned, __ATOMIC_ACQUIRE) == before)
+		sched_yield();
+
+	return pid;
+}
+
 static long obey_own(struct entries_page *shared, uint32_t request)
 {
 	struct spinner_page *page = &shared->page;
@@ -219,6 +260,8 @@ static long obey_own(struct entries_page *shared, uint32_t request)
 		pause_for_requests(shared);
 		divide_x87();
 		break;
+	case ENTRIES_CLONE:
+		return make_task(shared);
 	case ENTRIES_LARGE_LDT:
 		spinner_set_segment(LDT_ENTRIES - 1, MODIFY_LDT_CONTENTS_DATA);
 		break;
@@ -256,21 +299,6 @@ static void run(struct entries_page *shared)
 	}
 }
 
-/* The lines of a file, with @before before each of them. */
-static void say_file(const char *name, const char *before)
-{
-	char line[256];
-	FILE *file;
-
-	file = fopen(name, "r");
-	if (!file)
-		return;
-	while (fgets(line, sizeof(line), file))
-		printf("%s%s", before, line);
-	fclose(file);
-	fflush(stdout);
-}
-
 /* With @prepare the task can do all that the kselftests' can, which needs their module. */
 static int start(struct spinner *spinner, int cpu, bool prepare)
 {
@@ -295,7 +323,7 @@ static int start(struct spinner *spinner, int cpu, bool prepare)
 	    (prepare && (spinner_prepare() || catch_traps())) || run_on(&mask) ||
 	    mlockall(MCL_CURRENT) || munlock(scratch, sysconf(_SC_PAGESIZE)))
 		_exit(1);
-	say_file(FACTS_FILE, "@");
+	say_file(FACTS_FILE, "@", "");
 	run(shared);
 	_exit(1);
 }
@@ -397,6 +425,9 @@ static void all_synchronous(struct spinner *spinner, uint32_t scale)
 				synchronous[i].rounds * scale, synchronous[i].what);
 		}
 		shared->pause = 0;
+		/* All of them stay, so that scale makes no more of them. */
+		for (int piece = 0; piece < NEW_TASKS / NEW_TASKS_PIECE; piece++)
+			must_do(spinner, ENTRIES_CLONE, 0, NEW_TASKS_PIECE, "new tasks");
 		must_do(spinner, pending ? ENTRIES_DWELL_EXIT : ENTRIES_HURRY, 0, 1, "dwelling");
 		for (size_t i = 0; i < ARRAY_SIZE(irets); i++)
 			must_do(spinner, irets[i].command, 0, 300 * scale, irets[i].what);
@@ -496,8 +527,8 @@ static void audit(int cpu, uint32_t scale, bool mce)
 	}
 	large_ldt(&spinner, scale);
 	must_do(&spinner, ENTRIES_END, 0, 1, "the end");
-	/* While the task and all that it has is still there. */
-	say_file("/proc/vmallocinfo", "@area_of ");
+	/* While the tasks and all that they have is still there. */
+	say_file("/proc/vmallocinfo", "@area_of ", "");
 }
 
 static void cost(int cpu, uint32_t rounds)
