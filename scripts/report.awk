@@ -356,7 +356,7 @@ function timeline(gp,    i, w, l, m, rows, row_of, row, colour, colours, palette
 			printf "set lmargin at screen %.5f\nset rmargin at screen %.5f\n", x0 / 1280, (x0 + width) / 1280 >gp
 			printf "set tmargin at screen %.5f\nset bmargin at screen %.5f\n", 1 - y0 / height, 1 - (y0 + lane) / height >gp
 			printf "set xrange [0:%.6f]\nset yrange [%.2f:0.3]\n", span * 1.2, rows + 0.7 >gp
-			printf "set object rectangle from 0,graph 0 to %.6f,graph 1 behind fc rgb '%s' fs solid noborder\n", length_of[load_of[l], mode_of[m]], m % 2 ? "#f4f1ec" : "#e9f3e9" >gp
+			printf "set object rectangle from 0,graph 0 to %.6f,graph 1 behind fc rgb '%s' fs solid noborder\n", length_of[load_of[l], mode_of[m]], mode_of[m] == "off" ? "#f4f1ec" : "#e9f3e9" >gp
 			if (m == 1)
 				label(gp, load_of[l], "graph 0", "graph 1 offset 0,0.8", "left font ',15'")
 			if (m == modes) {
@@ -476,9 +476,9 @@ END {
 		isolated = isolated "," cpu_of[c]
 	printf "What reached isolated CPU%s %s (one task spinning in user mode on each)\n", (cpus > 1) ? "s" : "", isolated >out
 	printf "while CPU%s %s ran the loads. Linux %s, one boot.\n\n", (keeping ~ /,/) ? "s" : "", keeping, kernel >out
-	format = "%-8s %-4s %3s  %9s  %7s  %8s  %7s  %4s  %11s  %10s  %11s  %s\n"
+	format = "%-8s %-4s %3s  %9s  %7s  %8s  %7s  %4s  %11s  %10s  %11s%s\n"
 	printf format, "", "", "", "flush", "other", "flushes", "flushed", "lost", "longest gap", "MB waiting", "page tables", "" >out
-	printf format, "load", "mode", "CPU", "callbacks", "causes", "deferred", "instead", "ev.", emulated ? "(emulated)" : "", "at most", "grew by, MB", "the load" >out
+	printf format, "load", "mode", "CPU", "callbacks", "causes", "deferred", "instead", "ev.", emulated ? "(emulated)" : "", "at most", "grew by, MB", "  the load" >out
 	for (l = 1; l <= loads; l++) {
 		load = load_of[l]
 		for (m = 1; m <= modes; m++) for (c = 1; c <= cpus; c++) {
@@ -487,16 +487,18 @@ END {
 				continue
 			text = most = grew = ""
 			if (c == 1) {
-				text = did[load, mode] ", " purges[load, mode] + 0 " purges seen"
+				text = "  " did[load, mode] ", " purges[load, mode] + 0 " purges seen"
 				if (at_limit[load, mode])
 					text = text ", " at_limit[load, mode] " at the limit"
 				most = (load, mode) in waited ? mb(waited[load, mode]) : "-"
 				grew = mb(tables[load, mode])
 			}
-			printf format, load, mode, cpu,
+			line = sprintf(format, load, mode, cpu,
 				flushes(load, mode, cpu), n[load, mode, cpu, "total"] - flushes(load, mode, cpu),
 				counter(deferred, load, mode, cpu), counter(flushed, load, mode, cpu),
-				lost[load, mode], milli(gap[load, mode, cpu]), most, grew, text >out
+				lost[load, mode], milli(gap[load, mode, cpu]), most, grew, text)
+			sub(/ +\n$/, "\n", line)
+			printf "%s", line >out
 		}
 	}
 	if ("on" in seen_mode)
