@@ -130,9 +130,9 @@ static void store_exec(unsigned int nr, qemu_plugin_meminfo_t info, uint64_t add
 	struct store *store;
 	unsigned int i;
 
-	(void)info;
 	(void)udata;
-	if (!cpu->inside || cpu->depth || !cpu->call.mark)
+	/* QEMU 7.2 calls this for loads, too, whatever was asked for. */
+	if (!cpu->inside || cpu->depth || !cpu->call.mark || !qemu_plugin_mem_is_store(info))
 		return;
 
 	pthread_mutex_lock(&calls_mutex);
