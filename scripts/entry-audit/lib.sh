@@ -38,7 +38,7 @@ build_program()
 {
 	local selftests=$1/tools/testing/selftests ours=$1/tools/testing/selftests/nohz_tlb
 
-	[[ -d $ours ]] || ours=$top/tools/testing/selftests/nohz_tlb
+	[[ -f $ours/nohz_tlb.h ]] || ours=$top/tools/testing/selftests/nohz_tlb
 	gcc -static -O2 -Wall -Werror -Wno-unused-function -pthread -D_GNU_SOURCE \
 		-I "$entry_audit" -I "$selftests" -I "$ours" -o "$2/entries" \
 		"$entry_audit/guest/entries.c" 2>"$logs/entry-audit.log" ||
