@@ -101,8 +101,8 @@ if (has('sender-fresh-on')) {
 
 if (has('storm')) {
 	set output dir . '/bench-storm.svg'
-	set title 'A task that enters the kernel all the time: its instructions for each request to flush one page'
-	set ylabel 'instructions for each request'
+	set title 'A task that enters the kernel all the time: its instructions for each purge'
+	set ylabel 'instructions for each purge'
 	set key outside top center horizontal
 	set datafile separator '\t'
 	plot dir . '/storm' using 2:xtic(1) title 'off: an interrupt each' lc rgb off, \

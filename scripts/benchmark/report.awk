@@ -105,8 +105,8 @@ function say(text) {
 
 # Why a flush has to be immediate, or "" if it should have been deferred.
 function reason(what, cause) {
-	if (what == "do_kernel_flush_drain")
-		return "drain: flushes that were deferred have to be over now"
+	if (what == "nohz_tlb_drain_cpu")
+		return cause ~ /_vm_unmap_aliases/ ? "drain: no alias may be left (vm_unmap_aliases())" : "drain: too much waits for flushes that were deferred"
 	if (cause ~ /(set_memory|set_direct_map|cpa_|change_page_attr|set_pages|execmem|bpf_prog_pack|module_enable|module_set_memory)/)
 		return "the protection of a mapping changes"
 	if (cause ~ /_vm_unmap_aliases/)
@@ -437,11 +437,11 @@ function coalescing_row(name, part, row,    deferred, flushed) {
 function storms(    p, m, i, mode, row, modes, shown, saved, pages) {
 	split("off on", modes, " ")
 	say("## When it is not worth it\n")
-	say("A task that makes system calls without a break, while another CPU asks for flushes of one page without a break. Off, each")
-	say("request is an interrupt that drops one translation. On, those that come in user mode are a flush of the whole TLB at the")
+	say("A task that makes system calls without a break, while another CPU makes one purge of the vmalloc area after the other.")
+	say("Off, each is an interrupt that flushes the TLB. On, those that come in user mode are a flush of the TLB at the")
 	say("next entry, and those that come in the kernel still are interrupts. Counted is what the task executes in the kernel for")
 	say("that, beyond what its system calls take most often. One boot each.\n")
-	say("| PTI | mode | requests | system calls | deferred | interrupted | flushes at entry | instructions for each request |")
+	say("| PTI | mode | purges | system calls | deferred | interrupted | flushes at entry | instructions for each request |")
 	say("|---|---|---:|---:|---:|---:|---:|---:|")
 	for (p = 1; p <= 2; p++) {
 		row = "pti " pti_of[p]
@@ -463,9 +463,9 @@ function storms(    p, m, i, mode, row, modes, shown, saved, pages) {
 		saved = median("storm", "pti off", "off", "instructions_per_request") - median("storm", "pti off", "on", "instructions_per_request")
 		saved *= median("storm", "pti off", "on", "requests") / median("storm", "pti off", "on", "flushed")
 		pages = median("cost", row, "on", "pending:pages")
-		say("Instructions are not time. A flush at entry drops every translation, and the kernel uses " pages " pages before it is back in")
-		say(sprintf("user mode, and the task its own. With PTI off there are %.0f instructions less for each such flush than with interrupts; deferring", saved))
-		say("loses when walking the page tables again takes longer than that.")
+		say("Instructions are not time. A flush drops every translation, at the entry as in an interrupt, and the kernel uses " pages " pages")
+		say(sprintf("before it is back in user mode, and the task its own. With PTI off there are %.0f instructions less for each flush at entry than with", saved))
+		say("interrupts.")
 	}
 	say("That is for a task that enters the kernel so often that it is never left alone anyway; `nohz_tlb=off` is for it. `make")
 	say("bench-host` tells the times on a machine, by its rows \"storm\".\n")

@@ -606,7 +606,10 @@ static void step(struct cpu *cpu, struct level *level, const struct point *point
 			if (level->unflushed)
 				error(cpu, ERROR_NO_FLUSH, addr);
 		} else {
+			/* In part core this is where it belongs. */
 			error(cpu, ERROR_LATE_FLUSH, addr);
+			cpu->flushed = true;
+			cpu->nr_pages = 0;
 		}
 	} else if (level->mode == MODE_ADDED &&
 		   (addr < level->add->start || addr >= level->add->end)) {

@@ -32,13 +32,15 @@ build_plugin()
 		die "the plugin does not compile: $(grep -m1 error "$logs/entry-audit.log")"
 }
 
-# build_program TREE DIR: DIR/entries, which shares the spinners of TREE's kselftests.
+# build_program TREE DIR: DIR/entries, which shares the spinners of TREE's kselftests, or of
+# those here, where TREE has none.
 build_program()
 {
-	local selftests=$1/tools/testing/selftests
+	local selftests=$1/tools/testing/selftests ours=$1/tools/testing/selftests/nohz_tlb
 
+	[[ -f $ours/nohz_tlb.h ]] || ours=$top/tools/testing/selftests/nohz_tlb
 	gcc -static -O2 -Wall -Werror -Wno-unused-function -pthread -D_GNU_SOURCE \
-		-I "$entry_audit" -I "$selftests" -I "$selftests/nohz_tlb" -o "$2/entries" \
+		-I "$entry_audit" -I "$selftests" -I "$ours" -o "$2/entries" \
 		"$entry_audit/guest/entries.c" 2>"$logs/entry-audit.log" ||
 		die "entries.c does not compile: $(grep -m1 error "$logs/entry-audit.log")"
 }
@@ -92,7 +94,7 @@ run_guest()
 		image+=(--add "$add:/run/${add##*/}")
 	done
 	[[ $mode == cost ]] ||
-		image+=(--add "$test_module:/run/nohz_tlb_test.ko")
+		image+=(--add "$test_module:/run/${test_module##*/}")
 	"$scripts/image" --out "$dir/image" "${image[@]}"
 	boot_watched "$tree" "$dir" "$name" "$parameters" 3600 "audit.so,cpus=${cpus// /:}"
 	[[ ! $parameters =~ pti=(on|off) ]] || grep -q "^@pti ${BASH_REMATCH[1]}" "$logs/$name.out" ||

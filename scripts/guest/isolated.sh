@@ -5,7 +5,10 @@
 
 debug=/sys/kernel/debug
 purges=$debug/nohz_tlb_run/purges
+aliases=$debug/nohz_tlb_run/aliases
+flushed=$debug/nohz_tlb_run/flushed
 switch=$debug/x86/nohz_tlb
+limit=$debug/x86/nohz_tlb_wait
 exec 3>/dev/ttyS1
 
 fail()

@@ -8,7 +8,10 @@
  *   loads modules COUNT FILE NAME      load module FILE, unload it as NAME
  *   loads bpf COUNT                    attach and detach a socket filter
  *
- * Each prints how much it did.
+ * Each prints how much it did. Not a load, but beside one:
+ *
+ *   loads most NAME FILE               keep in FILE the most that NAME has been in
+ *                                      /proc/vmstat, looking every 20 ms
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -26,6 +29,10 @@
 
 #define THREADS	2000
 #define STACK	16384
+
+#define VMSTAT		"/proc/vmstat"
+#define VMSTAT_SIZE	65536
+#define LOOK_US		20000
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
@@ -126,6 +133,46 @@ static void bpf(long count)
 	printf("%ld filters\n", count);
 }
 
+static long vmstat(int fd, const char *name)
+{
+	static char text[VMSTAT_SIZE];
+	size_t len = strlen(name);
+	char *line = text;
+	ssize_t n;
+
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	if (n < 0)
+		err(1, VMSTAT);
+	text[n] = '\0';
+	for (; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, name, len) && line[len] == ' ')
+			return atol(line + len);
+	}
+	errx(1, VMSTAT " has no %s", name);
+}
+
+/* One process for all looks: new ones would be a load of their own. */
+static void most(const char *name, const char *file)
+{
+	int fd = open(VMSTAT, O_RDONLY), out = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	long now, max = -1;
+	char text[24];
+	int n;
+
+	if (fd < 0 || out < 0)
+		err(1, "%s", fd < 0 ? VMSTAT : file);
+	for (;; usleep(LOOK_US)) {
+		now = vmstat(fd, name);
+		if (now <= max)
+			continue;
+		max = now;
+		n = snprintf(text, sizeof(text), "%ld\n", max);
+		if (pwrite(out, text, n, 0) != n)
+			err(1, "%s", file);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "threads"))
@@ -134,7 +181,9 @@ int main(int argc, char **argv)
 		modules(atol(argv[2]), argv[3], argv[4]);
 	else if (argc == 3 && !strcmp(argv[1], "bpf"))
 		bpf(atol(argv[2]));
+	else if (argc == 4 && !strcmp(argv[1], "most"))
+		most(argv[2], argv[3]);
 	else
-		errx(2, "usage: loads threads PURGES SECONDS FILE | modules COUNT FILE NAME | bpf COUNT");
+		errx(2, "usage: loads threads PURGES SECONDS FILE | modules COUNT FILE NAME | bpf COUNT | most NAME FILE");
 	return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A QEMU TCG plugin that counts what one function of the kernel executes, from its
- * first instruction to its return.
+ * first instruction to its return, and sees where it writes.
  *
  *   -plugin plugin.so,points=FILE,out=FILE
  *
@@ -13,12 +13,15 @@
  *           wait FIRST LAST   the instructions of a loop that waits for other CPUs
  *           entry ADDR        the first instruction of an interrupt or an exception
  *           iret ADDR         the last
- * out     a line "call CASE INSTRUCTIONS WAITING INTERRUPTS" for each call, written when
- *         QEMU ends; CASE is what the guest's program said last (see mark.c)
+ * out     a line "call CASE INSTRUCTIONS WAITING INTERRUPTS" for each call, and a line
+ *         "store CASE ADDR TIMES" for each address that was written to in calls of that
+ *         case, written when QEMU ends; CASE is what the guest's program said last (see
+ *         mark.c)
  *
  * Counted by translation blocks, which a branch ends. The first look at what is waited
  * for lies before the loop, and is no part of the wait. What interrupts execute is not
- * counted.
+ * counted, nor where they write. A compare-and-exchange counts as a write, also when it
+ * fails.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -32,6 +35,7 @@
 #define MAX_CPUS	64
 #define MAX_POINTS	1024
 #define MAX_CALLS	65536
+#define MAX_STORES	65536	/* a power of 2 */
 
 int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
@@ -56,6 +60,14 @@ static struct call {
 	uint64_t insns, waiting;
 } calls[MAX_CALLS];
 static unsigned int nr_calls, nr_lost;
+
+/* By address and case, in the first place behind their hash that is free. */
+static struct store {
+	uint64_t addr;
+	unsigned int mark;
+	unsigned long times;
+} stores[MAX_STORES];
+static unsigned int nr_stores;
 static pthread_mutex_t calls_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* Each vCPU has a thread of its own, and touches only its own. */
@@ -111,6 +123,34 @@ static void block_exec(unsigned int nr, void *udata)
 		finish(cpu);
 }
 
+static void store_exec(unsigned int nr, qemu_plugin_meminfo_t info, uint64_t addr,
+		       void *udata)
+{
+	struct vcpu *cpu = &vcpus[nr];
+	struct store *store;
+	unsigned int i;
+
+	(void)udata;
+	/* QEMU 7.2 calls this for loads, too, whatever was asked for. */
+	if (!cpu->inside || cpu->depth || !cpu->call.mark || !qemu_plugin_mem_is_store(info))
+		return;
+
+	pthread_mutex_lock(&calls_mutex);
+	i = (addr ^ addr >> 16 ^ cpu->call.mark) % MAX_STORES;
+	while (stores[i].times && (stores[i].addr != addr || stores[i].mark != cpu->call.mark))
+		i = (i + 1) % MAX_STORES;
+	store = &stores[i];
+	if (store->times || nr_stores < MAX_STORES / 2) {
+		nr_stores += !store->times;
+		store->addr = addr;
+		store->mark = cpu->call.mark;
+		store->times++;
+	} else {
+		nr_lost++;
+	}
+	pthread_mutex_unlock(&calls_mutex);
+}
+
 static void mark_exec(unsigned int nr, void *udata)
 {
 	(void)nr;
@@ -163,10 +203,16 @@ static void block_trans(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	}
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, block_exec, QEMU_PLUGIN_CB_NO_REGS,
 					     (void *)block);
+	for (i = 0; i < n; i++) {
+		insn = qemu_plugin_tb_get_insn(tb, i);
+		qemu_plugin_register_vcpu_mem_cb(insn, store_exec, QEMU_PLUGIN_CB_NO_REGS,
+						 QEMU_PLUGIN_MEM_W, NULL);
+	}
 }
 
 static void at_exit(qemu_plugin_id_t id, void *udata)
 {
+	const struct store *store;
 	const struct call *call;
 	FILE *out;
 
@@ -180,6 +226,11 @@ static void at_exit(qemu_plugin_id_t id, void *udata)
 	for (call = calls; call < calls + nr_calls; call++)
 		fprintf(out, "call %u %" PRIu64 " %" PRIu64 " %u\n", call->mark, call->insns,
 			call->waiting, call->interrupts);
+	for (store = stores; store < stores + MAX_STORES; store++) {
+		if (store->times)
+			fprintf(out, "store %u %016" PRIx64 " %lu\n", store->mark, store->addr,
+				store->times);
+	}
 	fprintf(out, nr_lost ? "lost %u\n" : "end\n", nr_lost);
 	fclose(out);
 }

@@ -6,7 +6,7 @@
  *   entries audit CPU SCALE [mce]    every type of entry, flushes pending or not
  *   entries cost CPU ROUNDS          null system calls, page faults, timer, IPI
  *   entries pending CPU ROUNDS       the same, with a flush pending most times
- *   entries storm CPU ROUNDS         many null system calls, and all the time flushes of a page
+ *   entries storm CPU ROUNDS         many null system calls, and all the time purges
  *
  * A task on CPU does what this one asks for. It is the task of the kselftests, with
  * commands of its own.
@@ -19,6 +19,8 @@
 
 #define SEND_FILE	DEBUGFS "nohz_tlb_entry/send"
 #define FACTS_FILE	DEBUGFS "nohz_tlb_entry/facts"
+#define PURGES_FILE	DEBUGFS "nohz_tlb_run/purges"
+#define FLUSHED_FILE	DEBUGFS "nohz_tlb_run/flushed"
 #define READ_ONLY_IDT	0xfffffe0000000000UL	/* for the kernel, also with PTI */
 #define NR_MCES		15
 #define MCE_ROUND_MS	5000
@@ -548,7 +550,7 @@ static void cost(int cpu, uint32_t rounds)
 	}
 }
 
-/* Ask for flushes of one page, counted in @requests, until storm_stop(). */
+/* Make purges, counted in @requests, until storm_stop(). */
 static pid_t start_requests(volatile unsigned long *requests)
 {
 	pid_t pid = fork();
@@ -556,31 +558,43 @@ static pid_t start_requests(volatile unsigned long *requests)
 	if (!pid) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL))
 			_exit(1);
-		while (!write_number(MODULE_DIR "flush", 1))
+		while (!write_number(PURGES_FILE, 1))
 			++*requests;
 		_exit(1);
 	}
 	for (int ms = 0; *requests < STORM_FIRST; ms++) {
 		if (ms == STORM_WAIT_MS)
-			die("no requests for flushes");
+			die("no purges");
 		usleep(1000);
 	}
 
 	return pid;
 }
 
-/* What the kernel says was left to the CPU, and what of that the CPU did at entries. */
+/*
+ * What the kernel says was left to CPUs, of which only this one is in user mode, and the
+ * flushes that it has done at entries.
+ */
 static void read_stats(int cpu, unsigned long *deferred, unsigned long *flushed)
 {
-	FILE *file = fopen(DEBUGFS "x86/nohz_tlb_stats", "r");
+	FILE *file = fopen("/proc/vmstat", "r");
 	char line[128];
 	int nr;
 
 	*deferred = *flushed = 0;
 	if (!file)
-		die("nohz_tlb_stats");
+		die("/proc/vmstat");
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%d %lu %lu", &nr, deferred, flushed) == 3 && nr == cpu)
+		if (sscanf(line, "nr_tlb_deferred %lu", deferred) == 1)
+			break;
+	}
+	fclose(file);
+
+	file = fopen(FLUSHED_FILE, "r");
+	if (!file)
+		die(FLUSHED_FILE);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%d %lu", &nr, flushed) == 2 && nr == cpu)
 			break;
 	}
 	fclose(file);
@@ -596,11 +610,11 @@ static volatile unsigned long *new_counter(void)
 	return counter;
 }
 
-/* The same as request_flush(), but nothing is mapped and unmapped for it. */
+/* Purge, which leaves a flush to the CPU. It is over when this returns. */
 static void leave_flush(void)
 {
-	if (write_number(MODULE_DIR "flush", 1))
-		die("flush");
+	if (write_number(PURGES_FILE, 1))
+		die("a purge");
 }
 
 static void cost_pending(int cpu, uint32_t rounds)
@@ -627,7 +641,7 @@ static void cost_pending(int cpu, uint32_t rounds)
 	storm = start_requests(requests);
 	send(cpu, "timer", rounds);
 	if (storm_stop(storm))
-		die("requests for flushes");
+		die("purges");
 	for (round = 0; round < rounds; round++) {
 		leave_flush();
 		send(cpu, "call_single", 1);
@@ -654,7 +668,7 @@ static void cost_storm(int cpu, uint32_t rounds)
 	read_stats(cpu, &deferred[1], &flushed[1]);
 	must_do(&spinner, ENTRIES_END, 0, 1, "the end");
 	if (storm_stop(storm))
-		die("requests for flushes");
+		die("purges");
 	printf("@requests %lu %lu %lu\n", before, deferred[1] - deferred[0],
 	       flushed[1] - flushed[0]);
 }

@@ -3,10 +3,16 @@
  * The part of `make run` that needs kernel code: real purges of the vmalloc
  * area, on any kernel, with or without the series.
  *
- * debugfs nohz_tlb_run/purges: writing N makes N purges, one after another,
- * the way the kernel itself makes them: more pages are freed than it may keep
- * lazily, and its worker purges them. Reading gives the number of purges, of
- * whatever origin, seen since the module was loaded.
+ * In debugfs nohz_tlb_run:
+ *
+ * purges   Writing N makes N purges, one after another, the way the kernel itself
+ *          makes them: more pages are freed than it may keep lazily, and its worker
+ *          purges them. Reading gives the number of purges, of whatever origin, seen
+ *          since the module was loaded.
+ * aliases  Writing 1 calls vm_unmap_aliases(): afterwards nothing is left to purge,
+ *          and no address waits for a flush.
+ * flushed  A line "CPU N" for each CPU: how many flushes it has done for others at
+ *          its entries to the kernel. There is none in a kernel without the series.
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
@@ -17,8 +23,10 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched/signal.h>
+#include <linux/seq_file.h>
 #include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 #include <linux/wait.h>
 
 static DEFINE_MUTEX(purge_lock);
@@ -105,6 +113,29 @@ static int purges_get(void *data, u64 *val)
 
 DEFINE_DEBUGFS_ATTRIBUTE(purges_fops, purges_get, purges_set, "%llu\n");
 
+static int aliases_set(void *data, u64 val)
+{
+	vm_unmap_aliases();
+	return 0;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(aliases_fops, NULL, aliases_set, "%llu\n");
+
+#ifdef CONFIG_CONTEXT_TRACKING_TLB_FLUSH
+static int flushed_show(struct seq_file *m, void *data)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		seq_printf(m, "%d %lu\n", cpu,
+			   per_cpu(vm_event_states, cpu).event[NR_TLB_DEFERRED_FLUSH]);
+	}
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(flushed);
+#endif
+
 /* The tracepoint is not exported, but it can be looked up. */
 static void find_purge(struct tracepoint *tp, void *data)
 {
@@ -126,6 +157,10 @@ static int __init nohz_tlb_run_init(void)
 
 	purge_dir = debugfs_create_dir("nohz_tlb_run", NULL);
 	debugfs_create_file_unsafe("purges", 0600, purge_dir, NULL, &purges_fops);
+	debugfs_create_file_unsafe("aliases", 0200, purge_dir, NULL, &aliases_fops);
+#ifdef CONFIG_CONTEXT_TRACKING_TLB_FLUSH
+	debugfs_create_file("flushed", 0400, purge_dir, NULL, &flushed_fops);
+#endif
 	return 0;
 }
 
