@@ -31,6 +31,7 @@
 #define STORM_CALLS	300	/* system calls for each round that was asked for */
 #define STORM_FIRST	10UL	/* requests before the first of them */
 #define STORM_WAIT_MS	20000
+#define SLOW_TIMER_US	40000
 #define NOISE		"@noise 0123456789abcdef0123456789abcdef\n"
 
 /* Beyond what the spinners of the kselftests do. */
@@ -368,6 +369,16 @@ static void send(int cpu, const char *kind, unsigned int nr)
 		die(kind);
 }
 
+/* So much time between them that a purge fits in. */
+static void send_slow_timers(int cpu, unsigned int nr)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "timer %d %u %d", cpu, nr, SLOW_TIMER_US);
+	if (write_text(SEND_FILE, text))
+		die("slow timers");
+}
+
 /* Leave a flush to the CPU. */
 static void request_flush(void)
 {
@@ -639,7 +650,7 @@ static void cost_pending(int cpu, uint32_t rounds)
 	}
 	ask(&spinner, ENTRIES_SPIN, 0, 1);
 	storm = start_requests(requests);
-	send(cpu, "timer", rounds);
+	send_slow_timers(cpu, rounds);
 	if (storm_stop(storm))
 		die("purges");
 	for (round = 0; round < rounds; round++) {

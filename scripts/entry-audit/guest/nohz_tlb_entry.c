@@ -10,7 +10,8 @@
  *            state CPU ADDRESS            the context tracking state word
  * send   Writing "KIND CPU N" sends a CPU N interrupts of that kind, each after the one
  *        before had time to be handled: reschedule, call_single, call_many (to all
- *        other CPUs), irq_work, or timer, which the CPU's own timer brings.
+ *        other CPUs), irq_work, or timer, which the CPU's own timer brings. A fourth word
+ *        is the time between two timers, in microseconds.
  */
 #include <linux/completion.h>
 #include <linux/context_tracking.h>
@@ -34,9 +35,10 @@
 
 #define PERIOD_US	300
 #define MAX_SENT	100000
+#define MAX_PERIOD_US	1000000
 
 static struct hrtimer timer;
-static unsigned int timer_left;
+static unsigned int timer_left, timer_us;
 static DECLARE_COMPLETION(timer_done);
 static DEFINE_MUTEX(send_mutex);
 static struct dentry *dir;
@@ -87,22 +89,23 @@ static enum hrtimer_restart timer_fn(struct hrtimer *unused)
 		complete(&timer_done);
 		return HRTIMER_NORESTART;
 	}
-	hrtimer_forward_now(&timer, us_to_ktime(PERIOD_US));
+	hrtimer_forward_now(&timer, us_to_ktime(timer_us));
 
 	return HRTIMER_RESTART;
 }
 
 static void timer_start(void *info)
 {
-	hrtimer_start(&timer, us_to_ktime(PERIOD_US), HRTIMER_MODE_REL_PINNED_HARD);
+	hrtimer_start(&timer, us_to_ktime(timer_us), HRTIMER_MODE_REL_PINNED_HARD);
 }
 
 /* The timer has to be started on its CPU, and goes off again by itself. */
-static int send_timers(int cpu, unsigned int nr)
+static int send_timers(int cpu, unsigned int nr, unsigned int us)
 {
 	int err;
 
 	timer_left = nr;
+	timer_us = us;
 	reinit_completion(&timer_done);
 	err = smp_call_function_single(cpu, timer_start, NULL, true);
 	if (!err)
@@ -131,19 +134,19 @@ static ssize_t send_write(struct file *file, const char __user *ubuf, size_t cou
 			  loff_t *ppos)
 {
 	char text[48] = "", kind[16];
-	unsigned int cpu, nr;
+	unsigned int cpu, nr, us = PERIOD_US;
 	int err = 0;
 
 	if (count >= sizeof(text) || copy_from_user(text, ubuf, count))
 		return -EINVAL;
-	if (sscanf(text, "%15s %u %u", kind, &cpu, &nr) != 3 || cpu >= nr_cpu_ids ||
-	    !cpu_online(cpu) || !nr || nr > MAX_SENT)
+	if (sscanf(text, "%15s %u %u %u", kind, &cpu, &nr, &us) < 3 || cpu >= nr_cpu_ids ||
+	    !cpu_online(cpu) || !nr || nr > MAX_SENT || !us || us > MAX_PERIOD_US)
 		return -EINVAL;
 
 	guard(mutex)(&send_mutex);
 
 	if (!strcmp(kind, "timer")) {
-		err = send_timers(cpu, nr);
+		err = send_timers(cpu, nr, us);
 	} else {
 		while (nr-- && !err) {
 			err = send_one(kind, cpu);
