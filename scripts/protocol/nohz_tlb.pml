@@ -1,35 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The protocol of deferred kernel TLB flushes, for Spin: two CPUs that flush, and
- * one that runs in user mode, with all that can interrupt it. scripts/model
+ * The protocol of kernel TLB flushes that are left to CPUs, for Spin: two CPUs that
+ * purge, and one that runs in user mode, with all that can interrupt it. scripts/model
  * explores it exhaustively, and its mutations.
  *
  * Inlines and processes that stand for functions of the kernel carry their names.
  * The file functions beside this one lists those, and scripts/model compares it with
- * the tree.
+ * the tree. With CORE it is part core alone: the flush comes at the end of an entry,
+ * and NMIs and WARNs leave the bit. The tree's tip has part moment as well.
  *
  * Memory is x86-TSO: a store goes to the store buffer of its CPU and from there,
  * at any later time and in order, to memory; a locked instruction, and smp_mb(),
  * wait until that buffer is empty. No CPU here reads what it has itself in its
  * buffer, so there is no forwarding.
  *
- * One address is watched, and one page table. All other addresses are alike, so
- * flushes for them are flushes of a range without this one. The page walker is a
- * process of its own: it may fill the TLB at any time, in user mode too, with what
- * memory holds then. The address is not unmapped again before the flush for the
- * last time has returned, so the TLB's entry for it is one of: none; what memory
- * has; what memory had before; and that, although the flush has returned: stale.
+ * One address is watched, and one page table. All other addresses are alike: they may
+ * be among those purged, and wait, but nobody looks at their translations. The page
+ * walker is a process of its own: it may fill the TLB at any time, in user mode too,
+ * with what memory holds then. When the address has been handed out again, a TLB must
+ * not have what memory had before.
+ *
+ * Which number of flushes a purge has noted does not matter, only whether it is
+ * another one by now. So a store to the count sets that for both generations.
  *
  * Taken for granted: a walk in flight does not survive a flush. The flush by CR4 is
  * one step; an exception between its two writes flushes for itself and leaves CR4
  * as it found it. Disabling preemption and reading the key are one step. Idle and
  * guest mode are not here, so "the state is user" cannot be told from "the state
- * has the bit of user".
+ * has the bit of user". Nor are callers that write page tables without a lock and leave
+ * the flush at once: only they need the first barrier of flush_tlb_kernel_range_leave()
+ * with TSO, see the litmus test "skip". Nor are CPUs that go offline, which have entered the kernel
+ * before, nor an oops that leaves a CPU in the kernel with RCU not watching. Which
+ * purge finds that too much waits is left open: any of them may.
  */
 
 #define USER		1	/* CT_STATE_USER, else CT_STATE_KERNEL */
 #define WATCHING	2	/* CT_RCU_WATCHING */
 #define PENDING		4	/* CT_TLB_FLUSH_PENDING */
+
+/* A mutation needs more of the model than the others. */
+#ifdef LEAVE_PAGE_TABLES
+#define PAGE_TABLES
+#endif
 
 #ifndef INITIATORS
 #define INITIATORS	2
@@ -43,11 +55,11 @@
 #define OWNER		INITIATORS
 #define IRQ_NONIDLE	8	/* CT_NESTING_IRQ_NONIDLE */
 
-mtype:tlb = { NONE, CURRENT, OLD, STALE };
-mtype:area = { MAPPED, HELD, GONE };
+mtype:tlb = { NONE, CURRENT, OLD };
+mtype:area = { MAPPED, LAZY, WAITING, PURGED };
 mtype:kind = { NMI, WARN };
-mtype:store = { PTE, LAZY, PMD_CLEAR, PMD_SET, UNLOCK, ACK };
-mtype:ipi = { NO_IPI, FLUSH_IPI, RANGE_IPI, EMPTY_IPI };
+mtype:store = { PTE, LISTED, COUNT, PMD_CLEAR, PMD_SET, UNLOCK, ACK };
+mtype:ipi = { NO_IPI, FLUSH_IPI, RANGE_IPI, DRAIN_IPI };
 
 /* The context tracking state of the owner, and what it counts by itself. */
 byte word = USER;
@@ -60,12 +72,22 @@ byte level = 0;
 mtype:tlb tlb = NONE;
 mtype:tlb pwc = NONE;
 
-/* Memory. The entry of the page table, and whether the address waits to be purged. */
+/* Memory. The entries of the page tables, and whether the address is lazily freed. */
+bool pte = true;
 bool pmd = true;
 bool lazy = false;
 bool vmap_purge_lock = false;
 bool nohz_tlb_key = true;
+
+/* Where the address is, and the generation that it waits in. */
 mtype:area area = MAPPED;
+bool waiting = 0;
+
+/* Protected by vmap_purge_lock, as in struct vmap_generation. */
+bool vmap_young_generation = 0;
+bool gen_owed[2] = false;
+bool gen_others[2] = false;	/* It has other areas. */
+bool counted[2] = false;	/* The count is not that in left.nr_flushes. */
 
 /* Store buffers, and interrupts that were sent and not acknowledged. */
 chan buffer[INITIATORS + 1] = [2] of { mtype:store, byte };
@@ -75,8 +97,6 @@ bool preempt_off[INITIATORS] = false;
 
 /* What only the properties look at. */
 bool owed = false;	/* A flush was left to the owner and not done. */
-bool buffered = false;	/* The write of the page table entry is not in memory yet... */
-bool late = false;	/* ... although its flush has returned. */
 bool alias = false;	/* _vm_unmap_aliases() has to get rid of the TLB's entry. */
 
 /* A step of the owner: whatever has interrupted the code runs, nothing else. */
@@ -90,8 +110,8 @@ bool alias = false;	/* _vm_unmap_aliases() has to get rid of the TLB's entry. */
  * Properties. Each is checked together with the step that ends the time in which
  * it must hold, which may be as late as it likes. With ONLY only that one is.
  */
-mtype:property = { stale_use, request_lost, page_table_in_use, alias_left,
-	pending_after_switch_off, state_overwritten };
+mtype:property = { reused_early, request_lost, page_table_in_use, alias_left,
+	owed_after_switch_off, state_overwritten };
 mtype:property violated;
 
 #ifdef ONLY
@@ -102,33 +122,12 @@ mtype:property violated;
 #define never(property, when)	\
 	violated = (checked(property) && (when) -> property : 0); assert(!violated)
 
-#define stale			(tlb == STALE || late)
-
-/* Code that may be instrumented may use any address that is mapped. */
-#define may_use_anything()	never(request_lost, owed); never(stale_use, stale)
-
-/* The way in and out uses what the task had before: its stack, for example. */
-#ifdef TOUCH_ON_THE_WAY
-#define may_use_what_is_held()	never(stale_use, stale)
+/* Code that may be instrumented must not run before the flush: with part moment. */
+#ifdef CORE
+#define may_be_instrumented()	skip
 #else
-#define may_use_what_is_held()	never(stale_use, stale && area == HELD)
+#define may_be_instrumented()	never(request_lost, owed)
 #endif
-
-/* The end of a flush that had the address in its range. */
-inline flush_returned()
-{
-	if
-	:: buffered ->
-		late = true;
-		if
-		:: tlb != NONE -> tlb = STALE
-		:: else
-		fi
-	:: !buffered && tlb == OLD -> tlb = STALE
-	:: else
-	fi;
-	area = MAPPED
-}
 
 /*
  * The machine
@@ -144,14 +143,18 @@ proctype store_buffer(byte cpu)
 		buffer[cpu] ? what, from ->
 		if
 		:: what == PTE ->
-			tlb = (tlb == CURRENT -> OLD : tlb);
-			buffered = false;
-			late = false
-		:: what == LAZY -> lazy = true
+			pte = false;
+			tlb = (tlb == CURRENT -> OLD : tlb)
+		:: what == LISTED -> lazy = true
+		:: what == COUNT ->
+			counted[0] = true;
+			counted[1] = true
+#ifdef PAGE_TABLES
 		:: what == PMD_CLEAR ->
 			pmd = false;
 			pwc = (pwc == CURRENT -> OLD : pwc)
 		:: what == PMD_SET -> pmd = true
+#endif
 		:: what == UNLOCK -> vmap_purge_lock = false
 		:: what == ACK ->
 			ipi[from] = NO_IPI;
@@ -166,8 +169,10 @@ proctype store_buffer(byte cpu)
 proctype page_walker()
 {
 	do
-	:: atomic { tlb == NONE -> tlb = (late -> STALE : CURRENT) }
+	:: atomic { tlb == NONE && pte -> tlb = CURRENT }
+#ifdef PAGE_TABLES
 	:: atomic { pwc == NONE && pmd -> pwc = CURRENT }
+#endif
 	od
 }
 
@@ -188,14 +193,31 @@ inline arch_ct_tlb_flush()
 	owed = false
 }
 
+inline count_flush()
+{
+	atomic { level == me && nfull(buffer[OWNER]) -> buffer[OWNER] ! COUNT, 0 }
+}
+
+/* RCU watches: see the top of this file. A flush that was not asked for is not counted. */
 inline ct_tlb_flush_execute()
 {
+#ifdef COUNT_THEN_FLUSH
+	count_flush();
+#endif
 #ifdef CLEAR_THEN_FLUSH
 	locked_step(word = word & ~PENDING);
-	step(arch_ct_tlb_flush())
-#else
-	step(may_use_what_is_held(); arch_ct_tlb_flush());
+	step(arch_ct_tlb_flush());
+#elif defined(CORE)
+	step(arch_ct_tlb_flush());
+	count_flush();
 	locked_step(word = word & ~PENDING)
+#else
+	step(arch_ct_tlb_flush());
+	locked_step(asked = word & PENDING; word = word & ~PENDING);
+	if
+	:: asked -> asked = 0; count_flush()
+	:: else
+	fi
 #endif
 }
 
@@ -213,12 +235,21 @@ inline ct_state_inc(change, before)
 
 inline ct_state_inc_watching(change, before)
 {
-	locked_step(may_use_what_is_held(); old = word & PENDING; add(change, before));
+#ifdef CLEAR_UNWATCHED
+	step(old = word & PENDING);
+	if
+	:: old -> ct_tlb_flush_execute()
+	:: else
+	fi;
+#endif
+	locked_step(old = word & PENDING; add(change, before));
+#ifndef CORE
 	if
 	:: old -> ct_tlb_flush_execute()
 	:: else
 	fi;
 	old = 0
+#endif
 }
 
 inline ct_kernel_enter_state(change, before)
@@ -234,12 +265,20 @@ inline ct_kernel_exit_state(change, before)
 inline ct_kernel_enter()
 {
 	ct_kernel_enter_state(USER | WATCHING, USER);
-	step(may_use_anything(); never(state_overwritten, nmi_nesting != 0); nmi_nesting = IRQ_NONIDLE)
+	step(may_be_instrumented(); never(state_overwritten, nmi_nesting != 0); nmi_nesting = IRQ_NONIDLE)
+#ifdef CORE
+	;
+	if
+	:: old -> ct_tlb_flush_execute()
+	:: else
+	fi;
+	old = 0
+#endif
 }
 
 inline ct_kernel_exit()
 {
-	step(may_use_anything(); never(state_overwritten, nmi_nesting != IRQ_NONIDLE); nmi_nesting = 0);
+	step(may_be_instrumented(); never(state_overwritten, nmi_nesting != IRQ_NONIDLE); nmi_nesting = 0);
 	ct_kernel_exit_state(USER | WATCHING, WATCHING)
 }
 
@@ -255,15 +294,16 @@ inline __ct_user_enter()
 
 inline ct_nmi_enter()
 {
-	step(may_use_what_is_held(); state = word);
+	step(state = word);
 	if
 	:: !(state & WATCHING) ->
 		state = 0;
 		ct_kernel_enter_state(WATCHING, 0);
+		old = 0;
 		incby = 1
 	:: else ->
 		incby = 2;
-#ifndef NMI_DOES_NOT_TEST
+#if !defined(NMI_DOES_NOT_TEST) && !defined(CORE)
 		if
 		:: state & PENDING -> ct_tlb_flush_execute()
 		:: else
@@ -271,23 +311,23 @@ inline ct_nmi_enter()
 #endif
 		state = 0
 	fi;
-	step(may_use_anything(); nmi_nesting = nmi_nesting + incby; incby = 0)
+	step(may_be_instrumented(); nmi_nesting = nmi_nesting + incby; incby = 0)
 }
 
 inline ct_nmi_exit()
 {
 	if
-	:: atomic { level == me && nmi_nesting != 1 -> may_use_anything(); nmi_nesting = nmi_nesting - 2 }
-	:: atomic { level == me && nmi_nesting == 1 -> may_use_anything(); nmi_nesting = 0 };
+	:: atomic { level == me && nmi_nesting != 1 -> may_be_instrumented(); nmi_nesting = nmi_nesting - 2 }
+	:: atomic { level == me && nmi_nesting == 1 -> may_be_instrumented(); nmi_nesting = 0 };
 		ct_kernel_exit_state(WATCHING, WATCHING)
 	fi
 }
 
 inline warn_rcu_enter()
 {
-	step(may_use_what_is_held(); state = word; rcu = !(state & WATCHING));
+	step(state = word; rcu = !(state & WATCHING));
 	if
-#ifdef WARN_DOES_NOT_TEST
+#if defined(WARN_DOES_NOT_TEST) || defined(CORE)
 	:: rcu -> ct_state_inc(WATCHING, 0)
 #else
 	:: rcu -> ct_state_inc_watching(WATCHING, 0)
@@ -316,14 +356,20 @@ inline do_kernel_range_flush(from)
 	pwc = NONE
 }
 
+/* Without an oops the entry has flushed: there is nothing for the handler to do. */
+inline nohz_tlb_drain_cpu()
+{
+	never(request_lost, word & PENDING)
+}
+
 inline handle_ipi(from)
 {
 	atomic {
 		level == me && ipi[from] != NO_IPI && !handled[from] && nfull(buffer[OWNER]) ->
-		may_use_anything();
+		may_be_instrumented();
 		handled[from] = true;
 		if
-		:: ipi[from] == EMPTY_IPI /* do_kernel_flush_drain() */
+		:: ipi[from] == DRAIN_IPI -> nohz_tlb_drain_cpu()
 		:: else -> do_kernel_range_flush(from)
 		fi;
 		buffer[OWNER] ! ACK, from
@@ -333,7 +379,7 @@ inline handle_ipi(from)
 proctype owner()
 {
 	byte me = 0;
-	byte old;
+	byte old, asked;
 
 	do
 	::	/* A system call, a fault or an interrupt. Interrupts are off. */
@@ -345,16 +391,15 @@ proctype owner()
 #if INITIATORS > 1
 		:: handle_ipi(1)
 #endif
-		:: atomic { level == me && area == MAPPED -> may_use_anything(); area = HELD }
-		:: atomic { level == me && area == HELD -> area = MAPPED }
 		:: break
 		od;
 
 		__ct_user_enter();
-		step(may_use_what_is_held(); user_mode = true)
+		step(user_mode = true)
 	od
 }
 
+#if NESTING > 0
 /*
  * Whatever interrupts the code of the next lower level, between any two of its
  * steps: an NMI, or a WARN. What is like an NMI: a machine check, a debug exception,
@@ -365,7 +410,7 @@ proctype owner()
 proctype exception(byte me)
 {
 	mtype:kind kind;
-	byte state, old, incby;
+	byte state, old, incby, asked;
 	bool rcu;
 
 	do
@@ -380,11 +425,11 @@ proctype exception(byte me)
 		if
 		:: kind == WARN ->
 			warn_rcu_enter();
-			step(may_use_anything());
+			step(may_be_instrumented());
 			warn_rcu_exit()
 #ifdef FAULT_WITHOUT_RCU
 		:: kind == NMI && !(word & WATCHING) && (!user_mode || me > 1) ->
-			step(may_use_anything())
+			step(may_be_instrumented())
 #endif
 		:: else ->
 			ct_nmi_enter();
@@ -393,41 +438,38 @@ proctype exception(byte me)
 		step(kind = 0; level = me - 1)
 	od
 }
+#endif
 
 /*
  * The initiators
  */
 
 #ifdef IGNORE_WATCHING
-#define may_defer(word)		((word) & USER)
+#define may_leave(word)		((word) & USER)
 #else
-#define may_defer(word)		(((word) & (USER | WATCHING)) == USER)
+#define may_leave(word)		(((word) & (USER | WATCHING)) == USER)
 #endif
 
 inline look_at_word()
 {
 	old = word;
-	deferred = (may_defer(old) && (old & PENDING));
-	owed = owed || deferred
+	left = (may_leave(old) && (old & PENDING));
+	owed = owed || left
 }
 
 inline set_pending()
 {
 	word = old | PENDING;
-	deferred = true;
+	left = true;
 	owed = true
 }
 
-inline ct_tlb_flush_defer()
+inline ct_tlb_flush_leave()
 {
-#ifdef NO_BARRIER
-	atomic { look_at_word() };
-#else
-	/* The smp_mb() of kernel_flush_deferrable() comes with it. */
+	/* The smp_mb() of flush_tlb_kernel_range_leave() comes with it. */
 	locked(look_at_word());
-#endif
 	do
-	:: deferred || !may_defer(old) -> break
+	:: left || !may_leave(old) -> break
 	:: else ->
 #ifdef PLAIN_STORE
 		atomic { set_pending() }
@@ -439,7 +481,8 @@ inline ct_tlb_flush_defer()
 			fi
 		)
 #endif
-	od
+	od;
+	old = 0
 }
 
 /* Sending an interrupt takes a locked instruction. */
@@ -449,87 +492,193 @@ inline send_and_wait(what)
 	ipi[me] == NO_IPI
 }
 
+/*
+ * Other addresses than this one may be all that there is to flush. With the CPUs that are
+ * not left alone this is kernel_tlb_flush().
+ */
 inline flush_tlb_kernel_range()
 {
 	send_and_wait((range -> FLUSH_IPI : RANGE_IPI))
 }
 
-/* Preemption is on again for a flush that may not be deferred. */
-inline kernel_flush_may_defer()
+#define young	vmap_young_generation
+
+/* Notes what ct_tlb_flush_count() says. */
+inline note_count()
 {
-	atomic { deferred = nohz_tlb_key; preempt_off[me] = deferred }
+	counted[young] = false
 }
 
-/* kernel_flush_defer() is what asks ct_tlb_flush_defer(), kernel_flush_deferrable() calls it. */
-/* The smp_mb() after the looks is left out: with TSO and without it more can happen. */
-inline flush_tlb_kernel_range_deferrable()
+inline nohz_tlb_leave()
 {
-	kernel_flush_may_defer();
+#ifdef NOTE_COUNT_FIRST
+	atomic { note_count() };
+	ct_tlb_flush_leave()
+#else
+	ct_tlb_flush_leave();
 	if
-	:: deferred -> deferred = false; ct_tlb_flush_defer()
+	:: left -> atomic { note_count() }
+	:: else
+	fi
+#endif
+}
+
+/*
+ * Preemption is off until all bits are set, which only a grace period looks at. The smp_mb()
+ * after the looks is left out: with TSO and without it more can happen.
+ */
+inline flush_tlb_kernel_range_leave()
+{
+	atomic { left = nohz_tlb_key; preempt_off[me] = true };
+	if
+	:: left -> left = false; nohz_tlb_leave()
+	:: else
+	fi;
+	preempt_off[me] = false;
+	if
+	:: !left -> flush_tlb_kernel_range()
+	:: else
+	fi
+}
+
+/* Is the owner still in the mask? Takes it out of that of one generation. */
+inline flush_tlb_kernel_left(gen)
+{
+	atomic { old = word & PENDING };
+	if
+	:: !old -> gen_owed[gen] = false
+	:: else ->
+		atomic { gen_owed[gen] = !counted[gen] }
+	fi;
+	old = 0
+}
+
+/* nohz_tlb_drain_cond() is what asks ct_tlb_flush_pending(). */
+#ifdef DRAIN_BY_STATE
+#define ct_tlb_flush_pending()	(may_leave(word) && (word & PENDING))
+#else
+#define ct_tlb_flush_pending()	(word & PENDING)
+#endif
+
+inline flush_tlb_kernel_drain()
+{
+	locked(old = ct_tlb_flush_pending());
+	if
+	:: old -> send_and_wait(DRAIN_IPI)
+	:: else
+	fi;
+	old = 0
+}
+
+inline vmap_look_who_flushed()
+{
+	if
+	:: gen_owed[0] -> flush_tlb_kernel_left(0)
 	:: else
 	fi;
 	if
-	:: !deferred -> flush_tlb_kernel_range()
+	:: gen_owed[1] -> flush_tlb_kernel_left(1)
 	:: else
-	fi;
-	atomic {
-		preempt_off[me] = false;
-		deferred = false;
-		old = 0;
+	fi
+}
+
+#define has_areas(gen)		(gen_others[gen] || (area == WAITING && waiting == (gen)))
+#define vmap_areas_wait()	(has_areas(0) || has_areas(1))
+
+#ifdef FORGET_GENERATION
+#define mask_of(gen)		0
+#else
+#define mask_of(gen)		gen
+#endif
+
+inline end_waiting(gen)
+{
+	if
+	:: !gen_owed[mask_of(gen)] ->
+		gen_others[gen] = false;
 		if
-		:: range -> flush_returned()
+		:: area == WAITING && waiting == gen -> area = PURGED; waiting = 0
+		:: else
+		fi
+	:: else
+	fi
+}
+
+inline vmap_end_waiting()
+{
+	atomic {
+		end_waiting(0);
+		end_waiting(1);
+		if
+		:: !has_areas(!young) -> young = !young
 		:: else
 		fi
 	}
 }
 
-#ifdef DRAIN_BY_STATE
-#define ct_tlb_flush_pending()	(may_defer(word) && (word & PENDING))
-#else
-#define ct_tlb_flush_pending()	(word & PENDING)
-#endif
-
-/* kernel_flush_is_pending() is what asks ct_tlb_flush_pending(). */
-inline flush_tlb_kernel_drain()
+/* What comes off the lazy list, this address or not, joins the young generation. */
+inline vmap_purge_target()
 {
-#ifdef NO_DRAIN
-	skip
-#else
-	locked(deferred = !ct_tlb_flush_pending());
-	if
-	:: !deferred -> send_and_wait(EMPTY_IPI)
-	:: else
-	fi;
-	deferred = false
-#endif
+	waiting = young;
+	area = WAITING
 }
 
-inline clear_pte()
+inline vmap_purge_flush()
+{
+	if
+	:: some -> flush_tlb_kernel_range_leave()
+#ifndef HAND_BACK_AT_ONCE
+		;
+		atomic { gen_owed[young] = gen_owed[young] || left }
+#endif
+	:: else
+	fi;
+	atomic { left = false; range = false; some = false };
+#ifndef NO_DRAIN
+	/* Strict, or so much waits. */
+	if
+	:: vmap_areas_wait() ->
+		flush_tlb_kernel_drain();
+		vmap_look_who_flushed()
+	:: !strict || !vmap_areas_wait()
+	fi;
+#endif
+	vmap_end_waiting()
+}
+
+/* Hands the address out, by new page table entries. */
+inline vmap_release_areas()
 {
 	atomic {
-		area == MAPPED && !buffered && nfull(buffer[me]) ->
-		area = GONE;
-		buffered = true;
-		buffer[me] ! PTE, 0
+		if
+		:: area == PURGED ->
+			never(reused_early, pte || tlb != NONE);
+			area = MAPPED;
+			pte = true
+		:: else
+		fi
 	}
 }
 
-inline vunmap_range()
-{
-	clear_pte();
-	range = true;
-	flush_tlb_kernel_range_deferrable();
-	range = false
-}
-
-inline free_vmap_area_noflush()
-{
-	clear_pte();
-	atomic { nfull(buffer[me]) -> buffer[me] ! LAZY, 0 }
-}
-
 /* A mutex is a locked instruction; the list is taken under a spinlock of its own. */
+inline __purge_vmap_area_lazy()
+{
+	vmap_look_who_flushed();
+	vmap_end_waiting();
+	locked(
+		if
+		:: lazy -> range = true; some = true; lazy = false; vmap_purge_target()
+		:: !lazy
+		fi;
+		if
+		:: gen_others[young] = true; some = true
+		:: true
+		fi
+	);
+	vmap_purge_flush();
+	vmap_release_areas()
+}
+
 inline lock()
 {
 	atomic { empty(buffer[me]) && !vmap_purge_lock -> vmap_purge_lock = true }
@@ -537,46 +686,52 @@ inline lock()
 
 inline unlock()
 {
-	atomic { nfull(buffer[me]) -> buffer[me] ! UNLOCK, 0; range = false }
+	atomic { nfull(buffer[me]) -> buffer[me] ! UNLOCK, 0; strict = false }
 }
 
-/* Takes what is lazily freed: this address, or only others, or nothing at all. */
-#define __purge_vmap_area_lazy(flush)		\
-	locked(range = lazy; lazy = false);	\
-	if					\
-	:: flush()				\
-	:: !range				\
-	fi
+inline free_vmap_area_noflush()
+{
+	atomic {
+		area == MAPPED && len(buffer[me]) == 0 ->
+		area = LAZY;
+		buffer[me] ! PTE, 0;
+		buffer[me] ! LISTED, 0
+	}
+}
 
+/* These say what kind of purge purge() does. */
 inline drain_vmap_area_work()
 {
-	lock();
-	__purge_vmap_area_lazy(flush_tlb_kernel_range_deferrable);
-	unlock()
+	strict = false
 }
 
-/* When it returns no CPU holds an alias: of what it purges, and of what was purged. */
 inline _vm_unmap_aliases()
 {
+	strict = true
+}
+
+/*
+ * When a strict one returns no CPU holds an alias: of what it purges, and of what was
+ * purged before.
+ */
+inline purge()
+{
 	lock();
-	alias = (stale || (lazy && tlb != NONE));
-	__purge_vmap_area_lazy(flush_tlb_kernel_range);
-	flush_tlb_kernel_drain();
-	atomic {
-		never(alias_left, alias);
-		if
-		:: range -> flush_returned()
-		:: else
-		fi
-	};
+	alias = (strict && (lazy || area == WAITING) && tlb != NONE);
+	__purge_vmap_area_lazy();
+	if
+	:: strict -> atomic { never(alias_left, alias || vmap_areas_wait()) }
+	:: else
+	fi;
 	unlock()
 }
 
 inline pmd_free_pte_page()
 {
 	atomic { pmd && nfull(buffer[me]) -> buffer[me] ! PMD_CLEAR, 0 };
-#ifdef DEFER_PAGE_TABLES
-	flush_tlb_kernel_range_deferrable();
+#ifdef LEAVE_PAGE_TABLES
+	flush_tlb_kernel_range_leave();
+	left = false;
 #else
 	flush_tlb_kernel_range();
 #endif
@@ -586,32 +741,63 @@ inline pmd_free_pte_page()
 	empty(buffer[me])
 }
 
+/*
+ * Then purge() goes on, and switched_off() is the end. As leaving holds vmap_purge_lock
+ * today, the purge alone would do; the rest is for callers who do not hold it.
+ */
 inline nohz_tlb_switch()
 {
 	nohz_tlb_key = false;
-#ifndef NO_GRACE_PERIOD
+	switching = true;
+#ifndef SWITCH_AT_ONCE
 	/* synchronize_rcu() */
 	!preempt_off[INITIATORS - 1 - me];
 #endif
-	flush_tlb_kernel_drain();
-	atomic {
-		never(pending_after_switch_off, word & PENDING);
-		nohz_tlb_key = true
-	}
+	_vm_unmap_aliases()
+}
+
+/*
+ * A drain comes last. In part core it may find a bit whose flush is done and counted. Part
+ * moment counts after it has cleared the bit, so the purge has left nothing to drain.
+ */
+inline switched_off()
+{
+	if
+	:: switching ->
+#ifdef CORE
+		flush_tlb_kernel_drain();
+#else
+		atomic { never(owed_after_switch_off, ct_tlb_flush_pending()) };
+#endif
+		atomic { never(owed_after_switch_off, owed); nohz_tlb_key = true; switching = false }
+	:: else
+	fi
 }
 
 proctype initiator(byte me)
 {
 	byte old;
-	bool range, deferred;
+	bool range, some, left, strict, switching;
 
 	do
-	:: vunmap_range()
 	:: free_vmap_area_noflush()
-	:: drain_vmap_area_work()
-	:: _vm_unmap_aliases()
+#ifdef PAGE_TABLES
 	:: me == 0 -> pmd_free_pte_page()
-	:: me == INITIATORS - 1 -> nohz_tlb_switch()
+#endif
+	::	if
+		:: drain_vmap_area_work()
+		:: me == 0 -> _vm_unmap_aliases()
+		:: me == INITIATORS - 1 -> nohz_tlb_switch()
+		fi;
+#ifdef SWITCH_AT_ONCE
+		if
+		:: !switching -> purge()
+		:: else
+		fi;
+#else
+		purge();
+#endif
+		switched_off()
 	od
 }
 
@@ -621,7 +807,9 @@ init
 		run page_walker();
 		run store_buffer(OWNER);
 		run owner();
+#if NESTING > 0
 		run exception(1);
+#endif
 #if NESTING > 1
 		run exception(2);
 #endif
