@@ -32,35 +32,35 @@ TEST_F_TIMEOUT(coalesce, one_flush, TEST_TIMEOUT_S)
 {
 	int cpu = self->lab.spinners[0].cpu;
 	struct received received[MAX_SPINNERS];
-	long deferred, flushed, again = -1;
+	long left, flushed, again = -1;
 
 	for (int try = 1; try <= NR_TRIES; try++) {
 		ASSERT_EQ(0, spinner_do(&self->lab.spinners[0], SPINNER_ENTER));
-		deferred = cpu_stat(cpu, "deferred");
-		flushed = cpu_stat(cpu, "flushed");
+		left = cpu_left(cpu);
+		flushed = cpu_flushed(cpu);
 
 		ASSERT_EQ(0, trace_start());
 		ASSERT_EQ(0, write_number(MODULE_DIR "flush", NR_REQUESTS));
 		ASSERT_EQ(0, spinner_do(&self->lab.spinners[0], SPINNER_ENTER));
 		ASSERT_EQ(0, trace_count(&self->lab, received));
 
-		deferred = cpu_stat(cpu, "deferred") - deferred;
-		flushed = cpu_stat(cpu, "flushed") - flushed;
+		left = cpu_left(cpu) - left;
+		flushed = cpu_flushed(cpu) - flushed;
 		if (received[0].entries != 1)
 			continue;
 
-		again = cpu_stat(cpu, "flushed");
+		again = cpu_flushed(cpu);
 		ASSERT_EQ(0, spinner_do(&self->lab.spinners[0], SPINNER_ENTER));
-		again = cpu_stat(cpu, "flushed") - again;
+		again = cpu_flushed(cpu) - again;
 		/* Somebody else may have asked for a flush in between. */
 		if (!again)
 			break;
 	}
 
-	TH_LOG("cpu %d: %ld requests, %ld entries, %ld flushes", cpu, deferred,
+	TH_LOG("cpu %d: %ld requests, %ld entries, %ld flushes", cpu, left,
 	       received[0].entries, flushed);
 	TH_LOG("cpu %d: %ld flushes at the next entry", cpu, again);
-	EXPECT_GE(deferred, NR_REQUESTS);
+	EXPECT_GE(left, NR_REQUESTS);
 	EXPECT_EQ(received[0].entries, 1);
 	EXPECT_EQ(flushed, 1);
 	EXPECT_EQ(again, 0);

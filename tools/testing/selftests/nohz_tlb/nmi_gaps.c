@@ -5,8 +5,9 @@
  * request for the flush is cleared, and before user mode.
  *
  * A task enters and leaves the kernel each time with a flush pending, and gets an
- * NMI at about that time, half of the time right after another request. The NMI
- * handler reads the pages.
+ * NMI at about that time, half of the time right after another request, and some of the
+ * time after one that came when the task had just left the kernel. The NMI handler reads
+ * the pages.
  */
 #include "nohz_tlb.h"
 
@@ -23,6 +24,9 @@ FIXTURE(nmi_gaps) {
 
 FIXTURE_SETUP(nmi_gaps)
 {
+	if (!may_intrude())
+		SKIP(return, "This test sends storms of NMIs, and runs only with NOHZ_TLB_INTRUSIVE=1.");
+
 	nohz_tlb_setup(&self->lab);
 	if (self->lab.skip)
 		SKIP(return, "%s", self->lab.skip);
@@ -80,10 +84,11 @@ static int add_hits(struct hits *hits)
 	return 0;
 }
 
+/* Without a request a hit says nothing. */
 static bool hit_all(const struct hits *hits, long enough)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(gaps); i++) {
-		if (hits->gap[i] < enough)
+		if (hits->served[i] < enough)
 			return false;
 	}
 
@@ -108,32 +113,36 @@ TEST_F_TIMEOUT(nmi_gaps, no_stale_translation, rounds(TEST_TIMEOUT_S, LONG_TIMEO
 	struct spinner *spinner = &self->lab.spinners[0];
 	long enough = rounds(NR_HITS, NR_HITS_LONG);
 	struct hits hits = { };
-	long stale, deferred;
+	bool missed = false;
+	long stale, left;
 
 	/* The others would only take time from these two, where CPUs are emulated. */
 	spinners_keep(&self->lab, 1);
 
-	deferred = cpu_stat(spinner->cpu, "deferred");
+	left = cpu_left(spinner->cpu);
 	ASSERT_EQ(0, write_number(MODULE_DIR "check", 0));
 	ASSERT_EQ(0, write_number(MODULE_DIR "nmi_word", (unsigned long)&spinner->page->nmi));
 	spinner_ask(spinner, SPINNER_FOLLOW);
 	send_nmis(spinner->cpu, &hits, enough);
 
-	EXPECT_EQ(0, spinner_do(spinner, SPINNER_ENTER));
-	deferred = cpu_stat(spinner->cpu, "deferred") - deferred;
+	ASSERT_EQ(0, spinner_do(spinner, SPINNER_ENTER));
+	left = cpu_left(spinner->cpu) - left;
 	stale = read_number(MODULE_DIR "check");
 
 	for (size_t i = 0; i < ARRAY_SIZE(gaps); i++) {
 		TH_LOG("cpu %d: %ld NMIs in the gap %s, %ld with a request", spinner->cpu,
 		       hits.gap[i], gaps[i], hits.served[i]);
-		EXPECT_GE(hits.gap[i], enough);
+		missed |= !hits.served[i];
 	}
 	TH_LOG("cpu %d: %ld NMIs elsewhere, %ld lost, %ld requests deferred, %ld stale",
-	       spinner->cpu, hits.others, hits.lost, deferred, stale);
-	EXPECT_EQ(0, hits.lost);
-	EXPECT_EQ(0, hits.failed);
-	EXPECT_GE(deferred, 1);
-	EXPECT_EQ(0, stale);
+	       spinner->cpu, hits.others, hits.lost, left, stale);
+	/* A skip would hide these. */
+	ASSERT_EQ(0, hits.lost);
+	ASSERT_EQ(0, hits.failed);
+	ASSERT_GE(left, 1);
+	ASSERT_EQ(0, stale);
+	if (missed)
+		SKIP(return, "NMIs do not hit each gap with a request here, however many are sent.");
 }
 
 TEST_HARNESS_MAIN

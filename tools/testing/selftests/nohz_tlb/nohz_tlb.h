@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shared by the tests of deferred kernel TLB flushes: the test module, one task
- * that spins in user mode on each isolated CPU, and counting what reaches them.
+ * Shared by the tests of kernel TLB flushes that are left to CPUs: the test module,
+ * one task that spins in user mode on each isolated CPU, and counting what reaches
+ * them.
  */
 #ifndef __SELFTESTS_NOHZ_TLB_H
 #define __SELFTESTS_NOHZ_TLB_H
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/param.h>
 #include <sys/prctl.h>
@@ -34,7 +36,9 @@
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define SWITCH_FILE	DEBUGFS "x86/nohz_tlb"
-#define STATS_FILE	DEBUGFS "x86/nohz_tlb_stats"
+#define WAIT_FILE	DEBUGFS "x86/nohz_tlb_wait"
+/* More than any test lets wait. */
+#define WAIT_SIZE	"1T"
 #define TEST_MODULE	"nohz_tlb_test"
 #define MODULE_DIR	DEBUGFS TEST_MODULE "/"
 #define DUMMY_MODULE	"nohz_tlb_dummy"
@@ -43,7 +47,7 @@
 
 #define X86_EFLAGS_TF	0x100
 
-#define MAX_SPINNERS	64
+#define MAX_SPINNERS	CPU_SETSIZE
 #define DEADLINE_MS	20000
 /* How long an isolated CPU must take no timer interrupt to count as quiet. */
 #define QUIET_MS	200
@@ -54,6 +58,12 @@
 #define NR_PAUSES	256
 #define PAUSE_LOOPS	64
 #define STORM_PIECE	100000L
+#define MAX_STORMS	8
+/* For each CPU, and what an isolated one may add where the others trace. */
+#define TRACE_SIZE_KB	2048
+#define TRACE_SPINNER_KB	16
+/* What may have to be written back in the end: a file of each CPU, and some more. */
+#define MAX_UNDO	(CPU_SETSIZE + 16)
 /*
  * The window moves after so many rounds. A TLB has room for few translations of
  * addresses that collide, so at an unlucky one there is never a stale one.
@@ -65,6 +75,8 @@ enum spinner_command {
 	SPINNER_READ,		/* read through the window in the kernel */
 	SPINNER_HOLD,		/* the same, but stay until released */
 	SPINNER_PURGE,		/* free areas until they are purged */
+	SPINNER_AREA,		/* read the area in the kernel, see area */
+	SPINNER_TOUCH,		/* read what is mapped by small pages, see small */
 	SPINNER_PAGE_FAULT,	/* touch a page that is not there */
 	SPINNER_UD,		/* raise an invalid opcode exception */
 	SPINNER_GP,		/* raise a general protection fault */
@@ -101,22 +113,46 @@ struct spinner {
 	struct spinner_page *page;
 };
 
+/* What has to be written where in the end. */
+struct undo_entry {
+	char path[96];
+	char text[32];
+};
+
+/* Shared with the guard. */
+struct undo {
+	unsigned int nr;
+	struct undo_entry entries[MAX_UNDO];
+};
+
 struct nohz_tlb {
 	int nr_spinners;
 	struct spinner spinners[MAX_SPINNERS];
-	bool module_loaded;
-	bool trace_dir;
-	bool was_off;
+	/* The process that undoes what the test has changed, and how to tell it to. */
+	pid_t guard;
+	int guard_pipe;
+	struct undo *undo;
 	const char *skip;
 	const char *failure;
 };
 
+static inline bool environment_has(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && !strcmp(value, "1");
+}
+
 /* How many rounds a test plays: more if the environment has NOHZ_TLB_LONG=1. */
 static inline long rounds(long brief, long extended)
 {
-	const char *value = getenv("NOHZ_TLB_LONG");
+	return environment_has("NOHZ_TLB_LONG") ? extended : brief;
+}
 
-	return value && !strcmp(value, "1") ? extended : brief;
+/* Whether a test may do what disturbs the whole machine. */
+static inline bool may_intrude(void)
+{
+	return environment_has("NOHZ_TLB_INTRUSIVE");
 }
 
 static inline long now_ms(void)
@@ -212,33 +248,45 @@ static inline int run_on(const cpu_set_t *mask)
 	return sched_setaffinity(0, sizeof(*mask), mask);
 }
 
-/* The counter @column of @cpu in x86/nohz_tlb_stats: -1 if there is none. */
-static inline long cpu_stat(int cpu, const char *column)
+/* What the module's file cpus says about a CPU. */
+struct cpu_state {
+	long pending;		/* whether a flush is */
+	long flushed;		/* flushes that it has done for others */
+	long left;		/* flushes that were left to it */
+};
+
+/* All -1 if the module knows no such CPU. */
+static inline struct cpu_state cpu_state(int cpu)
 {
-	long deferred, flushed, drained;
-	long value = -1;
+	struct cpu_state state, none = { -1, -1, -1 };
 	char line[128];
 	FILE *file;
 	int row;
 
-	file = fopen(STATS_FILE, "r");
+	file = fopen(MODULE_DIR "cpus", "r");
 	if (!file)
-		return -1;
+		return none;
 
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%d %ld %ld %ld", &row, &deferred, &flushed,
-			   &drained) != 4 || row != cpu)
-			continue;
-		if (!strcmp(column, "deferred"))
-			value = deferred;
-		else if (!strcmp(column, "flushed"))
-			value = flushed;
-		else if (!strcmp(column, "drained"))
-			value = drained;
+		if (sscanf(line, "%d %ld %ld %ld", &row, &state.pending, &state.flushed,
+			   &state.left) == 4 && row == cpu) {
+			fclose(file);
+			return state;
+		}
 	}
 	fclose(file);
 
-	return value;
+	return none;
+}
+
+static inline long cpu_left(int cpu)
+{
+	return cpu_state(cpu).left;
+}
+
+static inline long cpu_flushed(int cpu)
+{
+	return cpu_state(cpu).flushed;
 }
 
 /* The counter @name of /proc/vmstat: -1 if there is none. */
@@ -375,6 +423,8 @@ struct spinner_self {
 	int window;
 	int hold;
 	int purge;
+	int area;
+	int small;
 	int check;
 	int breakpoint;
 	char *scratch;		/* a page that may be missing */
@@ -494,14 +544,17 @@ static inline int spinner_prepare(void)
 	self->window = open(MODULE_DIR "window", O_RDONLY);
 	self->hold = open(MODULE_DIR "hold", O_RDONLY);
 	self->purge = open(MODULE_DIR "purge", O_WRONLY);
+	self->area = open(MODULE_DIR "area", O_RDONLY);
+	self->small = open(MODULE_DIR "small", O_RDONLY);
 	self->check = open(MODULE_DIR "check", O_RDONLY);
 	self->breakpoint = open(MODULE_DIR "breakpoint", O_WRONLY);
-	if (self->window < 0 || self->hold < 0 || self->purge < 0 || self->check < 0 ||
-	    self->breakpoint < 0)
+	if (self->window < 0 || self->hold < 0 || self->purge < 0 || self->area < 0 ||
+	    self->small < 0 || self->check < 0 || self->breakpoint < 0)
 		return -1;
 
 	spinner_set_segment(LDT_STACK, MODIFY_LDT_CONTENTS_DATA);
 	spinner_set_segment(LDT_CODE, MODIFY_LDT_CONTENTS_CODE);
+
 	self->low = mmap(NULL, page_size, PROT_READ | PROT_WRITE | PROT_EXEC,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	if (self->low == MAP_FAILED || spinner_catch_traps() || mlockall(MCL_CURRENT))
@@ -641,6 +694,11 @@ static inline long spinner_obey(struct spinner_page *page, uint32_t request, cha
 		return pread(self->hold, text, size, 0);
 	case SPINNER_PURGE:
 		return pwrite(self->purge, "1", 1, 0);
+	case SPINNER_AREA:
+		madvise(self->scratch, sysconf(_SC_PAGESIZE), MADV_DONTNEED);
+		return pread(self->area, text, size, 0);
+	case SPINNER_TOUCH:
+		return pread(self->small, text, size, 0);
 	case SPINNER_PAGE_FAULT:
 		asm volatile("movb $1, (%0)" : : "r" (self->scratch) : "memory");
 		break;
@@ -895,41 +953,40 @@ static inline bool purge_flushes_shadow(void)
 	return read_number(MODULE_DIR "kasan_vmalloc") == 1;
 }
 
-/* Leave a flush to each spinner: 0, or -1 if some are never in user mode for it. */
-static inline int spinners_leave_flush(struct nohz_tlb *lab)
+/*
+ * Leave a flush to each spinner by writes of 1 to @file of the module: 0, or -1 if some
+ * are never in user mode for it.
+ */
+static inline int spinners_leave_flush(struct nohz_tlb *lab, const char *file)
 {
 	long deadline = now_ms() + DEADLINE_MS;
 	long before[MAX_SPINNERS];
-	int left;
+	int missing;
 
 	for (int i = 0; i < lab->nr_spinners; i++)
-		before[i] = cpu_stat(lab->spinners[i].cpu, "deferred");
+		before[i] = cpu_left(lab->spinners[i].cpu);
 	do {
-		if (write_number(MODULE_DIR "flush", 1))
+		if (write_number(file, 1))
 			return -1;
-		left = 0;
+		missing = 0;
 		for (int i = 0; i < lab->nr_spinners; i++)
-			left += cpu_stat(lab->spinners[i].cpu, "deferred") == before[i];
-		if (!left)
+			missing += cpu_left(lab->spinners[i].cpu) == before[i];
+		if (!missing)
 			return 0;
 	} while (now_ms() < deadline);
 
 	return -1;
 }
 
-/* How many spinners a drain finds with a flush pending, or -1. */
+/* How many spinners have a flush pending. */
 static inline long count_pending(struct nohz_tlb *lab)
 {
-	long drained = 0;
+	long pending = 0;
 
 	for (int i = 0; i < lab->nr_spinners; i++)
-		drained -= cpu_stat(lab->spinners[i].cpu, "drained");
-	if (write_number(MODULE_DIR "drain_only", 1))
-		return -1;
-	for (int i = 0; i < lab->nr_spinners; i++)
-		drained += cpu_stat(lab->spinners[i].cpu, "drained");
+		pending += cpu_state(lab->spinners[i].cpu).pending == 1;
 
-	return drained;
+	return pending;
 }
 
 static inline int module_unload(const char *name)
@@ -962,26 +1019,70 @@ static inline int module_load(const char *name, const char *params)
 	return ret;
 }
 
+/* Write the CPUs of the spinners to @text, as a filter that @field is one of them. */
+static inline void trace_filter(const struct nohz_tlb *self, const char *field,
+				char *text, size_t size)
+{
+	size_t len = snprintf(text, size, "%s & CPUS{", field);
+
+	for (int i = 0; i < self->nr_spinners && len < size; i++)
+		len += snprintf(text + len, size - len, "%s%d", i ? "," : "",
+				self->spinners[i].cpu);
+	if (len < size)
+		snprintf(text + len, size - len, "}");
+}
+
+/* Have traced the events @event, where @field is the CPU of a spinner. */
+static inline int trace_spinners(const struct nohz_tlb *self, const char *event,
+				 const char *field)
+{
+	char path[PATH_MAX], filter[CPU_SETSIZE * 5 + 16];
+
+	trace_filter(self, field, filter, sizeof(filter));
+	snprintf(path, sizeof(path), TRACE_DIR "events/%s/filter", event);
+	if (write_text(path, filter))
+		return -1;
+	snprintf(path, sizeof(path), TRACE_DIR "events/%s/enable", event);
+
+	return write_text(path, "1");
+}
+
+/* The buffers have room for what a test sends, however many CPUs there are. */
+static inline int trace_set_sizes(const struct nohz_tlb *self, const cpu_set_t *housekeeping)
+{
+	long size = TRACE_SIZE_KB + TRACE_SPINNER_KB * self->nr_spinners;
+	char path[PATH_MAX];
+
+	if (write_number(TRACE_DIR "buffer_size_kb", TRACE_SIZE_KB))
+		return -1;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		snprintf(path, sizeof(path), TRACE_DIR "per_cpu/cpu%d/buffer_size_kb", cpu);
+		if (CPU_ISSET(cpu, housekeeping) && write_number(path, size))
+			return -1;
+	}
+
+	return 0;
+}
+
 /*
  * Have traced what other CPUs send to the spinners and when spinners enter the
- * kernel. Enabling events patches code, which interrupts all CPUs and may start
- * their ticks, so this comes first.
+ * kernel, and all flushes that may be left to them. Enabling events patches code, which
+ * interrupts all CPUs and may start their ticks, so this comes first.
  */
-static inline int trace_setup(struct nohz_tlb *self)
+static inline int trace_setup(struct nohz_tlb *self, const cpu_set_t *housekeeping)
 {
 	if (mkdir(TRACE_DIR, 0700) && errno != EEXIST)
 		return -1;
-	self->trace_dir = true;
 
 	if (write_text(TRACE_DIR "tracing_on", "0") ||
-	    write_text(TRACE_DIR "buffer_size_kb", "2048") ||
-	    write_text(TRACE_DIR "events/csd/csd_queue_cpu/enable", "1") ||
-	    write_text(TRACE_DIR "events/tlb/nohz_tlb_defer/enable", "1") ||
-	    write_text(TRACE_DIR "events/vmalloc/purge_vmap_area_lazy/enable", "1") ||
-	    write_text(TRACE_DIR "events/irq_vectors/enable", "1"))
+	    trace_set_sizes(self, housekeeping) ||
+	    trace_spinners(self, "csd/csd_queue_cpu", "cpu") ||
+	    trace_spinners(self, "irq_vectors", "CPU") ||
+	    trace_spinners(self, "context_tracking/user_exit", "CPU") ||
+	    write_text(TRACE_DIR "events/tlb/nohz_tlb_defer/enable", "1"))
 		return -1;
 
-	return write_text(TRACE_DIR "events/context_tracking/user_exit/enable", "1");
+	return write_text(TRACE_DIR "events/vmalloc/purge_vmap_area_lazy/enable", "1");
 }
 
 static inline int trace_start(void)
@@ -995,20 +1096,21 @@ static inline int trace_start(void)
 /* What the trace says about one isolated CPU. */
 struct received {
 	long flushes;		/* callbacks that flush kernel ranges */
-	long immediate;		/* those of them that nobody could defer */
-	long drains;		/* callbacks that only make the CPU enter */
+	long immediate;		/* those of them that nobody could leave to the CPU */
+	long drains;		/* callbacks that make the CPU flush what was left to it */
 	long others;		/* other callbacks */
 	long interrupts;	/* interrupts that bring no callbacks */
 	long entries;		/* entries to the kernel, whatever the reason */
 	long purges;		/* purges that this CPU made */
-	long all_purges;	/* purges, the same for all CPUs */
-	long deferrable;	/* deferrable flushes, the same for all CPUs */
+	/* The same for all CPUs. */
+	long all_purges;	/* purges that took areas off the lazy lists */
+	long empty_purges;	/* purges that found nothing there */
+	long deferrable;	/* flushes that could be left to CPUs */
 };
 
-/* The flushes that a CPU sent since it last ended a deferrable one. */
+/* The callbacks that a CPU sent to each spinner since its last deferrable flush. */
 struct sender {
-	int sent;
-	int last_to[MAX_SPINNERS];	/* which of them the spinner got, 0 is none */
+	bool sent_to[MAX_SPINNERS];
 };
 
 /* The CPU that @line of the trace is from, or -1. */
@@ -1033,6 +1135,19 @@ static inline bool trace_is_flush(const char *line)
 	return strstr(line, "func=do_flush_tlb_all") || strstr(line, "func=do_kernel_range_flush");
 }
 
+static inline void trace_count_purge(const char *line, int cpu, struct received *received)
+{
+	if (!strstr(line, "purge_vmap_area_lazy: "))
+		return;
+
+	if (strstr(line, "num_purged=0")) {
+		received->empty_purges++;
+	} else {
+		received->all_purges++;
+		received->purges += trace_cpu(line) == cpu;
+	}
+}
+
 static inline void trace_count_line(const char *line, int cpu, struct received *received)
 {
 	int target = trace_target(line);
@@ -1044,7 +1159,7 @@ static inline void trace_count_line(const char *line, int cpu, struct received *
 			received->flushes++;
 			/* Until trace_tell_apart() knows better. */
 			received->immediate++;
-		} else if (strstr(line, "func=do_kernel_flush_drain")) {
+		} else if (strstr(line, "func=nohz_tlb_drain_cpu")) {
 			received->drains++;
 		} else {
 			received->others++;
@@ -1052,17 +1167,9 @@ static inline void trace_count_line(const char *line, int cpu, struct received *
 		return;
 	}
 
-	if (strstr(line, "nohz_tlb_defer:")) {
+	trace_count_purge(line, cpu, received);
+	if (strstr(line, "nohz_tlb_defer:"))
 		received->deferrable++;
-		return;
-	}
-
-	if (strstr(line, "purge_vmap_area_lazy:") && !strstr(line, "num_purged=0")) {
-		received->all_purges++;
-		received->purges += trace_cpu(line) == cpu;
-		return;
-	}
-
 	if (trace_cpu(line) != cpu)
 		return;
 	if (strstr(line, "user_exit:"))
@@ -1071,32 +1178,48 @@ static inline void trace_count_line(const char *line, int cpu, struct received *
 		received->interrupts++;
 }
 
+/* Whether @cpu is in a mask as the trace prints it: words of 32 bits, highest first. */
+static inline bool trace_mask_has(const char *mask, int cpu)
+{
+	const char *end = mask + strcspn(mask, " \n");
+	int nr_words = 1, skip;
+
+	for (const char *cur = mask; cur < end; cur++)
+		nr_words += *cur == ',';
+	skip = nr_words - 1 - cpu / 32;
+	if (skip < 0)
+		return false;
+	while (skip--)
+		mask = strchr(mask, ',') + 1;
+
+	return strtoul(mask, NULL, 16) >> cpu % 32 & 1;
+}
+
 /*
- * A deferrable flush says in the end how many CPUs it interrupted: so many of what
- * @sender sent last were part of it.
+ * A deferrable flush says in the end whom it was left to. What its CPU sent to the
+ * others before that was part of it.
  */
 static inline void trace_tell_apart(const struct nohz_tlb *self, const char *line,
 				    struct sender *sender, struct received *received)
 {
 	int target = trace_target(line);
-	const char *field;
+	const char *left;
 
 	if (target >= 0 && trace_is_flush(line)) {
-		sender->sent++;
 		for (int i = 0; i < self->nr_spinners; i++) {
 			if (self->spinners[i].cpu == target)
-				sender->last_to[i] = sender->sent;
+				sender->sent_to[i] = true;
 		}
 		return;
 	}
 
-	field = strstr(line, "nohz_tlb_defer:");
-	field = field ? strstr(field, "interrupted:") : NULL;
-	if (!field)
+	left = strstr(line, "nohz_tlb_defer:");
+	left = left ? strstr(left, "left:") : NULL;
+	if (!left)
 		return;
+	left += strlen("left:");
 	for (int i = 0; i < self->nr_spinners; i++) {
-		if (sender->last_to[i] &&
-		    sender->last_to[i] > sender->sent - atoi(strchr(field, ':') + 1))
+		if (sender->sent_to[i] && !trace_mask_has(left, self->spinners[i].cpu))
 			received[i].immediate--;
 	}
 	memset(sender, 0, sizeof(*sender));
@@ -1106,7 +1229,7 @@ static inline void trace_tell_apart(const struct nohz_tlb *self, const char *lin
 static inline int trace_count(struct nohz_tlb *self, struct received *received)
 {
 	int nr_cpus = sysconf(_SC_NPROCESSORS_CONF);
-	char path[PATH_MAX], line[512];
+	char path[PATH_MAX], line[1024];
 	struct sender *senders;
 	long lost;
 	FILE *file;
@@ -1165,28 +1288,45 @@ static inline bool spinners_disturbed(const struct nohz_tlb *self,
 	return false;
 }
 
+/* Of this test, so that its end is theirs too. */
+static pid_t storm_pids[MAX_STORMS];
+
 /*
- * Start a process that makes @nr exchanges in @slot, see the module's file exchange,
- * on the CPUs of its parent: its id, or -1.
+ * Start a process that writes @value to @file of the module, @nr times, on the CPUs of
+ * its parent: its id, or -1.
  */
-static inline pid_t storm_start(int slot, long nr)
+static inline pid_t storm_write(const char *file, unsigned long value, long nr)
 {
 	pid_t parent = getpid();
 	pid_t pid;
+	int i;
+
+	for (i = 0; i < MAX_STORMS && storm_pids[i]; i++)
+		;
+	if (i == MAX_STORMS)
+		return -1;
 
 	pid = fork();
+	if (pid > 0)
+		storm_pids[i] = pid;
 	if (pid)
 		return pid;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		_exit(1);
-	/* In pieces, so that the number and the slot fit into one number. */
-	for (long left = nr; left > 0; left -= MIN(left, STORM_PIECE)) {
-		if (write_number(MODULE_DIR "exchange",
-				 MIN(left, STORM_PIECE) << SLOT_SHIFT | slot))
+	while (nr--) {
+		if (write_number(file, value))
 			_exit(1);
 	}
 	_exit(0);
+}
+
+/* The same with @nr exchanges in @slot, see the module's file exchange. */
+static inline pid_t storm_start(int slot, long nr)
+{
+	long piece = MIN(nr, STORM_PIECE);
+
+	return storm_write(MODULE_DIR "exchange", piece << SLOT_SHIFT | slot, nr / piece);
 }
 
 /* Wait until a storm is over: 0 if it has done all it should. */
@@ -1196,6 +1336,10 @@ static inline int storm_wait(pid_t pid)
 
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
+	for (int i = 0; i < MAX_STORMS; i++) {
+		if (storm_pids[i] == pid)
+			storm_pids[i] = 0;
+	}
 
 	return status;
 }
@@ -1210,26 +1354,135 @@ static inline int storm_stop(pid_t pid)
 		return -1;
 
 	kill(pid, SIGKILL);
-	if (waitpid(pid, &status, 0) != pid)
+	status = storm_wait(pid);
+
+	return status >= 0 && WIFSIGNALED(status) ? 0 : -1;
+}
+
+/*
+ * A test may be killed, which must not leave the machine changed. So whatever a test
+ * changes is undone by another process, when the test asks for it or is gone.
+ */
+
+/* Have @text written to @path in the end, and what comes later before it: 0, or -1. */
+static inline int undo_by_writing(struct nohz_tlb *self, const char *path, const char *text)
+{
+	struct undo *undo = self->undo;
+	struct undo_entry *entry = &undo->entries[undo->nr];
+
+	if (undo->nr == MAX_UNDO || strlen(path) >= sizeof(entry->path) ||
+	    strlen(text) >= sizeof(entry->text))
+		return -1;
+	strcpy(entry->path, path);
+	strcpy(entry->text, text);
+	__atomic_store_n(&undo->nr, undo->nr + 1, __ATOMIC_RELEASE);
+
+	return 0;
+}
+
+/* Write @number to @path until the end, when the file gets back what it holds now. */
+static inline int change_number(struct nohz_tlb *self, const char *path, unsigned long number)
+{
+	long old = read_number(path);
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld", old);
+	if (old < 0 || undo_by_writing(self, path, text))
 		return -1;
 
-	return WIFSIGNALED(status) ? 0 : -1;
+	return write_number(path, number);
+}
+
+/* A module is in use until the tasks are gone that have its files open. */
+static inline void undo_module(const char *name)
+{
+	long deadline = now_ms() + DEADLINE_MS;
+
+	while (module_unload(name) == -EAGAIN && now_ms() < deadline)
+		sleep_ms(1);
+}
+
+static inline void undo_all(const struct undo *undo)
+{
+	for (int i = __atomic_load_n(&undo->nr, __ATOMIC_ACQUIRE) - 1; i >= 0; i--)
+		write_text(undo->entries[i].path, undo->entries[i].text);
+	if (!access(TRACE_DIR, F_OK)) {
+		write_text(TRACE_DIR "tracing_on", "0");
+		write_text(TRACE_DIR "events/enable", "0");
+		rmdir(TRACE_DIR);
+	}
+	undo_module(DUMMY_MODULE);
+	undo_module(TEST_MODULE);
+}
+
+/* Not with the group of the test, which is killed when the test takes too long. */
+static inline void guard_run(const struct undo *undo, int pipe)
+{
+	int null = open("/dev/null", O_RDWR);
+	char word;
+
+	setsid();
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	while (read(pipe, &word, sizeof(word)) < 0 && errno == EINTR)
+		;
+	undo_all(undo);
+}
+
+/* Waits for the guard of the test before this one. */
+static inline int guard_start(struct nohz_tlb *self)
+{
+	long deadline = now_ms() + DEADLINE_MS;
+	int lock, ends[2];
+
+	lock = open(SWITCH_FILE, O_RDONLY | O_CLOEXEC);
+	if (lock < 0)
+		return -1;
+	while (flock(lock, LOCK_EX | LOCK_NB)) {
+		if (now_ms() > deadline)
+			return -1;
+		sleep_ms(10);
+	}
+
+	self->undo = mmap(NULL, sizeof(*self->undo), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (self->undo == MAP_FAILED || pipe2(ends, O_CLOEXEC))
+		return -1;
+	self->guard = fork();
+	if (!self->guard) {
+		close(ends[1]);
+		guard_run(self->undo, ends[0]);
+		/* The lock goes with the last one who has it open. */
+		_exit(0);
+	}
+	close(ends[0]);
+	close(lock);
+	self->guard_pipe = ends[1];
+
+	return self->guard < 0 ? -1 : 0;
+}
+
+static inline void guard_end(struct nohz_tlb *self)
+{
+	if (self->guard <= 0)
+		return;
+	/* Children have this end open, too. */
+	if (write(self->guard_pipe, "", 1) != 1)
+		kill(self->guard, SIGKILL);
+	waitpid(self->guard, NULL, 0);
+	close(self->guard_pipe);
+	munmap(self->undo, sizeof(*self->undo));
+	self->guard = 0;
 }
 
 static inline void nohz_tlb_teardown(struct nohz_tlb *self)
 {
+	for (int i = 0; i < MAX_STORMS; i++) {
+		if (storm_pids[i])
+			storm_stop(storm_pids[i]);
+	}
 	spinners_keep(self, 0);
-	if (self->trace_dir) {
-		write_text(TRACE_DIR "tracing_on", "0");
-		write_text(TRACE_DIR "events/enable", "0");
-		rmdir(TRACE_DIR);
-		self->trace_dir = false;
-	}
-	write_text(SWITCH_FILE, self->was_off ? "0" : "1");
-	if (self->module_loaded) {
-		module_unload(TEST_MODULE);
-		self->module_loaded = false;
-	}
+	guard_end(self);
 }
 
 /* Fill @isolated and @housekeeping with CPUs that the tests may use. */
@@ -1257,9 +1510,8 @@ static inline void choose_cpus(cpu_set_t *isolated, cpu_set_t *housekeeping)
 	run_on(&allowed);
 }
 
-/* Why the tests cannot run here, or NULL. Leaves the feature switched on. */
-static inline const char *nohz_tlb_missing(struct nohz_tlb *self, cpu_set_t *isolated,
-					   cpu_set_t *housekeeping)
+/* Why the tests cannot run here, or NULL. */
+static inline const char *nohz_tlb_missing(cpu_set_t *isolated, cpu_set_t *housekeeping)
 {
 	if (geteuid())
 		return "This test loads a module and needs root.";
@@ -1276,48 +1528,104 @@ static inline const char *nohz_tlb_missing(struct nohz_tlb *self, cpu_set_t *iso
 	if (!CPU_COUNT(housekeeping))
 		return "There is no housekeeping CPU that this task may use.";
 
-	self->was_off = read_number(SWITCH_FILE) == 0;
-	if (write_text(SWITCH_FILE, "1"))
-		return "This machine cannot defer flushes, the kernel log says why (nohz_tlb:).";
-
 	return NULL;
 }
 
-/*
- * The set-up of every test: module, switch on, this task on a housekeeping CPU, a
- * spinner on each isolated CPU, nothing pending. Leaves a sentence in ->skip if
- * the test cannot run here, or in ->failure.
- */
-static inline void nohz_tlb_setup(struct nohz_tlb *self)
+/* With KASAN the shadow of what waits is memory, and does not go either. */
+static inline int nohz_tlb_raise_limit(struct nohz_tlb *self)
 {
-	cpu_set_t isolated, housekeeping;
+	char old[24];
+
+	snprintf(old, sizeof(old), "%ld", read_number(WAIT_FILE));
+	if (undo_by_writing(self, WAIT_FILE, old))
+		return -1;
+
+	return purge_flushes_shadow() ? 0 : write_text(WAIT_FILE, WAIT_SIZE);
+}
+
+/* What has to be there for a test. */
+static inline void nohz_tlb_prepare(struct nohz_tlb *self, const cpu_set_t *isolated,
+				    const cpu_set_t *housekeeping)
+{
 	int err;
 
-	self->skip = nohz_tlb_missing(self, &isolated, &housekeeping);
-	if (self->skip)
+	if (change_number(self, SWITCH_FILE, 1)) {
+		self->skip = "This machine leaves no flush to a CPU, the kernel log says why.";
 		return;
+	}
 
 	err = module_load(TEST_MODULE, "");
-	self->module_loaded = !err;
 	if (err == -ENOENT)
 		self->skip = "The test module nohz_tlb_test.ko has not been built.";
 	else if (err == -EPERM || err == -EKEYREJECTED || err == -ENOEXEC)
 		self->skip = "This kernel refuses nohz_tlb_test.ko (its version or signature).";
 	else if (err)
 		self->failure = "The test module does not load, the kernel log says why.";
-	else if (trace_setup(self))
-		self->failure = "The trace events that the tests need are not there.";
-	else if (run_on(&housekeeping))
-		self->failure = "This task cannot move to a housekeeping CPU.";
-	else if (spinners_start(self, &isolated))
+	else if (nohz_tlb_raise_limit(self))
+		self->failure = "The limit of what may wait cannot be set.";
+	else if (spinners_start(self, isolated))
 		self->failure = "A task does not start on an isolated CPU.";
+	else if (trace_setup(self, housekeeping))
+		self->failure = "The trace events that the tests need are not there.";
 	else if (write_number(MODULE_DIR "drain", 1))
 		self->failure = "The test module cannot drain.";
 	else if (!spinners_quiet(self))
 		self->skip = "An isolated CPU takes timer interrupts all the time.";
+}
+
+/*
+ * The set-up of every test: module, switch on, this task on a housekeeping CPU, a
+ * spinner on each isolated CPU, nothing pending and nothing waiting. Leaves a sentence
+ * in ->skip if the test cannot run here, or in ->failure.
+ */
+static inline void nohz_tlb_setup(struct nohz_tlb *self)
+{
+	cpu_set_t isolated, housekeeping;
+
+	self->skip = nohz_tlb_missing(&isolated, &housekeeping);
+	if (self->skip)
+		return;
+
+	if (run_on(&housekeeping))
+		self->failure = "This task cannot move to a housekeeping CPU.";
+	else if (guard_start(self))
+		self->failure = "Another test runs, or has not undone what it did.";
+	else
+		nohz_tlb_prepare(self, &isolated, &housekeeping);
 
 	if (self->skip || self->failure)
 		nohz_tlb_teardown(self);
+}
+
+/* Whether this kernel has system calls of 32-bit programs. */
+static inline bool int80_works(void)
+{
+	static const long ia32_getpid = 20;
+	long ret = ia32_getpid;
+	int status = 0;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		asm volatile("int $0x80" : "+a" (ret) : : "r8", "r9", "r10", "r11", "memory");
+		_exit(ret != getpid());
+	}
+	waitpid(pid, &status, 0);
+
+	return pid > 0 && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* Wait for what the CPU read at the event: -1 if the event does not come. */
+static inline long event_result(void)
+{
+	long deadline = now_ms() + DEADLINE_MS;
+	long value;
+
+	do {
+		value = read_number(MODULE_DIR "event");
+	} while (value < 0 && errno == EAGAIN && now_ms() < deadline);
+
+	return value;
 }
 
 #endif /* __SELFTESTS_NOHZ_TLB_H */

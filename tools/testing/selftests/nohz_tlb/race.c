@@ -8,7 +8,8 @@
 
 #define NR_EXCHANGES		1000
 #define NR_EXCHANGES_LONG	100000
-#define MAX_STORMS		4
+#define MAX_RACERS		4
+#define RACE_DEADLINE_MS	120000
 
 FIXTURE(race) {
 	struct nohz_tlb lab;
@@ -32,7 +33,7 @@ FIXTURE_TEARDOWN(race)
 /* Let each housekeeping CPU exchange pages of its own: 0 if all did so @nr times. */
 static int run_storms(int nr_storms, long nr)
 {
-	pid_t storms[MAX_STORMS];
+	pid_t storms[MAX_RACERS];
 	int err = 0;
 
 	for (int i = 0; i < nr_storms; i++)
@@ -43,42 +44,63 @@ static int run_storms(int nr_storms, long nr)
 	return err;
 }
 
+/* Whether each spinner got a flush left to it, and did one, since these states. */
+static bool all_took_part(struct nohz_tlb *lab, const struct cpu_state *before)
+{
+	for (int i = 0; i < lab->nr_spinners; i++) {
+		struct cpu_state state = cpu_state(lab->spinners[i].cpu);
+
+		if (state.left == before[i].left || state.flushed == before[i].flushed)
+			return false;
+	}
+
+	return true;
+}
+
 TEST_F_TIMEOUT(race, initiators_against_entries, rounds(TEST_TIMEOUT_S, LONG_TIMEOUT_S))
 {
 	long nr = rounds(NR_EXCHANGES, NR_EXCHANGES_LONG);
-	long deferred[MAX_SPINNERS], flushed[MAX_SPINNERS];
+	long deadline = now_ms() + RACE_DEADLINE_MS;
+	struct cpu_state before[MAX_SPINNERS];
 	cpu_set_t housekeeping;
+	long stale, made = 0;
 	int nr_storms;
-	long stale;
+	bool met;
 
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof(housekeeping), &housekeeping));
-	nr_storms = MIN(CPU_COUNT(&housekeeping), MAX_STORMS);
+	nr_storms = MIN(CPU_COUNT(&housekeeping), MAX_RACERS);
 
 	ASSERT_EQ(0, write_number(MODULE_DIR "check", 0));
 	for (int i = 0; i < self->lab.nr_spinners; i++) {
-		deferred[i] = cpu_stat(self->lab.spinners[i].cpu, "deferred");
-		flushed[i] = cpu_stat(self->lab.spinners[i].cpu, "flushed");
+		before[i] = cpu_state(self->lab.spinners[i].cpu);
 		spinner_ask(&self->lab.spinners[i], SPINNER_STORM);
 	}
 
-	EXPECT_EQ(0, run_storms(nr_storms, nr));
+	/* Whether a flush meets a CPU in user mode is luck. */
+	do {
+		ASSERT_EQ(0, run_storms(nr_storms, nr));
+		made += nr;
+		met = all_took_part(&self->lab, before);
+	} while (!met && now_ms() < deadline);
 
 	for (int i = 0; i < self->lab.nr_spinners; i++) {
 		struct spinner *spinner = &self->lab.spinners[i];
+		struct cpu_state after;
 
-		EXPECT_EQ(0, spinner_do(spinner, SPINNER_ENTER));
-		deferred[i] = cpu_stat(spinner->cpu, "deferred") - deferred[i];
-		flushed[i] = cpu_stat(spinner->cpu, "flushed") - flushed[i];
+		ASSERT_EQ(0, spinner_do(spinner, SPINNER_ENTER));
+		after = cpu_state(spinner->cpu);
 		TH_LOG("cpu %d: %ld requests deferred, %ld flushes", spinner->cpu,
-		       deferred[i], flushed[i]);
-		EXPECT_GE(deferred[i], 1);
-		EXPECT_GE(flushed[i], 1);
-		EXPECT_LE(flushed[i], deferred[i]);
+		       after.left - before[i].left, after.flushed - before[i].flushed);
+		/* One may have been pending before. */
+		ASSERT_LE(after.flushed - before[i].flushed, after.left - before[i].left + 1);
 	}
 
 	stale = read_number(MODULE_DIR "check");
-	TH_LOG("%d CPUs made %ld exchanges each, %ld stale", nr_storms, nr, stale);
-	EXPECT_EQ(0, stale);
+	TH_LOG("%d CPUs made %ld exchanges each, %ld stale", nr_storms, made, stale);
+	/* A skip would hide it. */
+	ASSERT_EQ(0, stale);
+	if (!met)
+		SKIP(return, "No flush met each isolated CPU in user mode, as if CPUs took turns.");
 }
 
 TEST_HARNESS_MAIN

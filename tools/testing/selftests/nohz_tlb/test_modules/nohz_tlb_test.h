@@ -31,4 +31,17 @@ struct nmi_word {
 	unsigned int came;
 };
 
+/* The place of an area in the module area, see the file area_place. */
+#define PLACE_IN_MODULES	1024
+
+/* Ways to enter the kernel that the module brings about, see the file entry. */
+enum test_entry {
+	ENTRY_RESCHEDULE,
+	ENTRY_CALL,
+	ENTRY_TIMER,
+	ENTRY_NMI,
+};
+
+#define ENTRY_CPU_SHIFT	4
+
 #endif /* __NOHZ_TLB_TEST_H */
