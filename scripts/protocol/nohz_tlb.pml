@@ -584,6 +584,7 @@ inline vmap_look_who_flushed()
 
 #define has_areas(gen)		(gen_others[gen] || (area == WAITING && waiting == (gen)))
 #define vmap_areas_wait()	(has_areas(0) || has_areas(1))
+#define vmap_flush_is_owed()	(gen_owed[0] || gen_owed[1])
 
 #ifdef FORGET_GENERATION
 #define mask_of(gen)		0
@@ -623,6 +624,13 @@ inline vmap_purge_target()
 	area = WAITING
 }
 
+/* A drain is a promise about all, so nobody is looked at. */
+inline vmap_drain()
+{
+	flush_tlb_kernel_drain();
+	atomic { gen_owed[0] = false; gen_owed[1] = false }
+}
+
 inline vmap_purge_flush()
 {
 	if
@@ -637,10 +645,9 @@ inline vmap_purge_flush()
 #ifndef NO_DRAIN
 	/* Strict, or so much waits. */
 	if
-	:: vmap_areas_wait() ->
-		flush_tlb_kernel_drain();
-		vmap_look_who_flushed()
-	:: !strict || !vmap_areas_wait()
+	:: vmap_flush_is_owed() ->
+		vmap_drain()
+	:: !strict || !vmap_flush_is_owed()
 	fi;
 #endif
 	vmap_end_waiting()
