@@ -72,6 +72,8 @@
 #define PLACE_BELOW_MODULES_END	SZ_64M
 #define KEPT_PAGES		2
 #define LARGE_PAGES		8192
+/* So few that vmalloc() needs no area for their array. */
+#define MODULE_PAGES		(PAGE_SIZE / sizeof(struct page *))
 #define WAIT_TIMEOUT		(10 * HZ)
 #define SPIN_TIMEOUT		(2 * NSEC_PER_SEC)
 #define ENTRY_TIMER_DELAY	(400 * NSEC_PER_MSEC)
@@ -117,7 +119,9 @@ static void free_probe(void *data, unsigned long va_start, unsigned long nr_lazy
 	int before;
 
 	atomic_long_set(&nr_lazy_max_seen, nr_lazy_max);
-	atomic_long_set(&nr_lazy_seen, nr_lazy);
+	/* Another area may go while a purge is under way, and is for the next one. */
+	if (nr_lazy > atomic_long_read(&nr_lazy_seen))
+		atomic_long_set(&nr_lazy_seen, nr_lazy);
 	if (va_start != READ_ONCE(purge_wanted_for))
 		return;
 
@@ -175,9 +179,9 @@ static void *large_alloc(void)
 	return vmap(large_pages, LARGE_PAGES, VM_MAP, PAGE_KERNEL);
 }
 
-static void *module_alloc_large(void)
+static void *module_alloc_pages(void)
 {
-	return range_alloc(LARGE_PAGES, MODULES_VADDR, MODULES_END, GFP_KERNEL, 0);
+	return range_alloc(MODULE_PAGES, MODULES_VADDR, MODULES_END, GFP_KERNEL, 0);
 }
 
 /* Frees what @alloc gives until a purge is due, and waits for that. */
@@ -226,7 +230,7 @@ static int lazy_modules_set(u64 nr)
 {
 	guard(mutex)(&wait_mutex);
 
-	return purge_times(nr, module_alloc_large, vfree);
+	return purge_times(nr, module_alloc_pages, vfree);
 }
 
 static int lazy_modules_get(u64 *val)
